@@ -1,0 +1,42 @@
+# Everything here starts from a bare python3 (3.11 or newer): the first run makes .venv, later runs start at once.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := schemas streams agents
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check bench kafka requirements
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: runtime
+runtime:
+	@$(PYTHON) tools/bootstrap.py runtime
+
+venv: ## The environment for development
+	@$(PYTHON) tools/bootstrap.py dev
+
+demo: runtime ## A year of mentoring-like data becomes interventions, on a broker that starts by itself
+	@$(BIN)/ebb demo
+
+test: venv ## All tests; those that need a real Kafka are skipped where java or mvn is missing
+	@$(BIN)/python -m pytest
+
+check: venv ## What review asks for: format, lint, types, import contracts, quick tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(PACKAGES) deploy tools tests
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not slow and not integration"
+
+bench: venv ## The numbers of the README, on a real Kafka
+	@$(BIN)/python -m benchmarks
+
+kafka: venv ## A real Kafka broker on a free loopback port, until Ctrl-C
+	@$(BIN)/python -m deploy.kafka.broker
+
+requirements: ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate pyproject.toml --group build -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt

@@ -1,0 +1,389 @@
+"""A lane: everything about one journal partition, and the protocol by which its state is exact.
+
+Open, in the lane's own task and never inside a rebalance callback (aiokafka starts the heartbeat only after that returned):
+ 1. own: start a producer with the partition's transactional id. InitProducerId bumps the epoch, which fences every earlier owner,
+    and returns only after the former owner's transaction is finished.
+ 2. recover: read the state partition to the end offset taken after 1.
+ 3. seek the journal to applied + 1.
+Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger):
+ 4. apply exactly the entry applied + 1: an older one is skipped, at a newer one the rest is dropped and the lane seeks back.
+ 5. one transaction: interventions, then rows with the marker last; every batch's answer is awaited; commit.
+The group proposes an owner, the epoch decides: nothing here asks whether the partition is still ours.
+Any exception ends the process; being fenced ends the lane, because that is how a rebalance looks from behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+
+from agents.host.checks import LaneTopics, Topology, check_host_row, check_journal, host_row, lost_state
+from agents.host.chunks import Record
+from agents.host.clients import KafkaSettings
+from agents.host.failpoints import Failpoint
+from agents.host.fold import HOST_KEY, POSITION_KEY, Fold
+from agents.host.inbox import Inbox
+from agents.host.observer import HostObserver
+from agents.host.recovery import Recovered, recover
+
+log = logging.getLogger("ebb.host")
+
+BLOCK = 512  # records between two looks at how much is pending
+YIELD_EVERY = 2_048  # records between two turns of the event loop
+_NO_HEADERS: list[tuple[str, bytes]] = []
+BATCH_BYTES = 900_000  # below Kafka's default message.max.bytes of 1 MiB
+
+
+class Flow(Protocol):
+    """What a lane asks of the consumer (agents.host.chunks.JournalFlow)."""
+
+    def hold(self, partition: int) -> None: ...
+
+    def release(self, partition: int) -> None: ...
+
+    async def seek(self, partition: int, offset: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneOptions:
+    """How a lane works.
+
+    Args:
+        linger_s: how long a unit waits for more after its first chunk; fewer, larger transactions.
+        backlog_linger_s: the same once a unit holds `backlog_records`: then we are behind, and one row for many entries of a
+            pair counts more than the moment of commit.
+        unit_records: a unit is committed once this many records and interventions are pending.
+        idle_s: a lane that hears nothing this long seeks again, in case a chunk was lost on the way.
+        transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
+        commit_timeout_s: a commit that takes longer ends the process.
+        rebuild_lost_state: fold from the beginning of the journal where state was lost, publishing interventions again.
+    """
+
+    linger_s: float = 0.010
+    backlog_linger_s: float = 0.2
+    backlog_records: int = 1_000
+    unit_records: int = 20_000
+    idle_s: float = 5.0
+    transaction_timeout_s: float = 10.0
+    commit_timeout_s: float = 60.0
+    rebuild_lost_state: bool = False
+
+
+class Lane:
+    """One journal partition: opens itself when created, works until closed. Create and use it on the event loop.
+
+    Args:
+        committed: the group's committed offset for this partition at assignment (None: unknown or none); only evidence of
+            earlier work, never a position to start from.
+        ended: called once with the reason when the lane's task ends by an error; not after `close`.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        fold: Fold,
+        kafka: KafkaSettings,
+        topics: LaneTopics,
+        topology: Topology,
+        flow: Flow,
+        options: LaneOptions,
+        observer: HostObserver,
+        failpoint: Failpoint | None,
+        ended: Callable[[Lane, BaseException], None],
+    ) -> None:
+        self.partition = partition
+        self.durable = -1
+        """Offset of the last entry wholly applied and committed."""
+        self.is_open = False
+        self.pulse = 0
+        """Rises with every piece of work done; a lane with lag whose pulse stands still is stuck."""
+        self._fold = fold
+        self._kafka = kafka
+        self._topics = topics
+        self._topology = topology
+        self._flow = flow
+        self._options = options
+        self._observer = observer
+        self._failpoint = failpoint
+        self._ended = ended
+        self._inbox = Inbox(lambda: flow.hold(partition), lambda: flow.release(partition))
+        self._closed = False
+        self._healed_at = 0.0
+        self._write_host_row = False
+        self._uncommitted_entries = 0
+        self._producer: AIOKafkaProducer | None = None
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"lane-{partition}")
+
+    @property
+    def applied(self) -> int:
+        """Offset of the last entry wholly applied, committed or not."""
+        return self._fold.applied
+
+    def deliver(self, records: Sequence[Record]) -> None:
+        """Take a chunk. While the lane is still opening it is dropped: opening ends with a seek to the entry needed."""
+        if self.is_open and not self._closed:
+            self._inbox.put(records)
+        elif not self._closed:
+            self._flow.hold(self.partition)
+
+    async def close(self, patience_s: float = 5.0) -> None:
+        """Stop working. A commit under way may finish, so that readers need not wait for its time-out; nothing else is flushed."""
+        self._closed = True
+        self._inbox.wake()
+        done, _ = await asyncio.wait([self._task], timeout=patience_s if self.is_open else 0)
+        if not done:
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=patience_s)
+        await self._stop_producer()
+
+    async def _run(self) -> None:
+        try:
+            await self._own()
+            await self._recover()
+            await self._work()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            if self._closed:
+                log.info("lane %d ended while closing: %r", self.partition, error)
+                return
+            self.is_open = False
+            self._ended(self, error)
+
+    # 1. own
+
+    async def _own(self) -> None:
+        self._producer = producer = AIOKafkaProducer(
+            **self._kafka.aiokafka(),
+            transactional_id=self._topics.transactional_id(self.partition),
+            transaction_timeout_ms=int(self._options.transaction_timeout_s * 1000),
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=15_000,
+            linger_ms=0,
+        )
+        await producer.start()
+        await producer.begin_transaction()  # the public way to be sure that InitProducerId has been answered
+        await producer.abort_transaction()
+        self._pass("after_own")
+
+    # 2. recover, 3. seek
+
+    async def _recover(self) -> None:
+        started = time.monotonic()
+        names = self._topics
+        found = await recover(
+            self._kafka,
+            self.partition,
+            state=names.state,
+            journal=names.journal,
+            interventions=names.interventions,
+            tick=self._recovery_moves,
+        )
+        if found.records:
+            self._write_host_row = check_host_row(found.host, self._topology, names)
+            # On a thread: decoding a country's pairs takes seconds, health and heartbeats must answer meanwhile.
+            await asyncio.to_thread(self._fold.restore, found.drain(tick=self._moves))
+        else:
+            self._check_first_start(found)
+            self._write_host_row = True
+        check_journal(names.journal, self.partition, self._fold.applied, found.journal_begin, found.journal_end)
+        self._pass("after_recover")
+        self.durable = self._fold.applied
+        seconds = time.monotonic() - started
+        self._observer.recovered(self.partition, found.records, seconds)
+        log.info(
+            "lane %d open at entry %d: %d rows read in %.2f s", self.partition, self.applied + 1, found.records, seconds
+        )
+        self.is_open = True
+        await self._seek("open")
+        self._flow.release(self.partition)
+
+    def _check_first_start(self, found: Recovered) -> None:
+        if self._options.rebuild_lost_state:
+            log.warning("lane %d folds its journal from the beginning, as told", self.partition)
+        elif found.evidence is not None:
+            raise lost_state(self._topics.state, self.partition, found.evidence)
+
+    def _moves(self) -> None:
+        self.pulse += 1
+
+    def _recovery_moves(self) -> None:
+        self.pulse += 1
+        self._pass("mid_recovery")
+
+    # 4. apply
+
+    async def _work(self) -> None:
+        while not self._closed:
+            if await self._inbox.wait(self._options.idle_s):
+                await self._unit()
+            else:
+                await self._seek("idle")
+
+    async def _unit(self) -> None:
+        loop, fold = asyncio.get_running_loop(), self._fold
+        options, started = self._options, loop.time()
+        deadline = started + options.linger_s
+        while not self._closed:
+            if len(self._inbox):
+                await self._apply(self._inbox.take())
+                if self._uncommitted_entries >= options.backlog_records:
+                    deadline = started + options.backlog_linger_s
+            elif not await self._inbox.wait(max(0.0, deadline - loop.time())):
+                break
+            if fold.pending() >= self._options.unit_records:
+                break
+        if not self._closed and (fold.applied != self.durable or fold.pending()):
+            await self._flush()
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        fold, count, index, turn = self._fold, len(records), 0, 0
+        if records[-1].offset <= fold.applied:
+            if fold.applied - records[-1].offset > count:
+                await self._heal("behind", records[-1].offset)
+            return
+        while index < count and not self._closed:
+            before = index
+            index, is_whole, has_hole = self._apply_block(records, index, min(index + BLOCK, count))
+            if has_hole:
+                await self._heal("hole", records[index].offset)
+                return
+            if not is_whole or fold.pending() >= self._options.unit_records:
+                await self._flush()
+            turn += index - before
+            if turn >= YIELD_EVERY:
+                turn = 0
+                self.pulse += 1
+                await asyncio.sleep(0)
+
+    def _apply_block(self, records: Sequence[Record], index: int, stop: int) -> tuple[int, bool, bool]:
+        """Apply records[index:stop]; returns (next index, whether no slice limit was met, whether an entry is missing)."""
+        apply, expected, first = self._fold.apply, self._fold.applied + 1, index
+        skipped = 0
+        while index < stop:
+            record = records[index]
+            offset = record.offset
+            if offset != expected:
+                if offset > expected:
+                    self._uncommitted_entries += index - first - skipped
+                    return index, True, True
+                skipped += 1
+            else:
+                if record.value is None:
+                    raise ValueError(
+                        f"entry {offset} of {self._topics.journal}/{self.partition} is empty: only ingest may write there"
+                    )
+                if not apply(offset, record.value):
+                    self._uncommitted_entries += index - first - skipped
+                    return index, False, False
+                expected += 1
+            index += 1
+        self._uncommitted_entries += index - first - skipped
+        return index, True, False
+
+    async def _heal(self, reason: str, met: int) -> None:
+        now = time.monotonic()
+        if now - self._healed_at > 0.5:  # chunks under way come before those sought for; one seek is enough
+            self._healed_at = now
+            log.info("lane %d met entry %d, needs %d: seeking", self.partition, met, self.applied + 1)
+            await self._seek(reason)
+
+    async def _seek(self, reason: str) -> None:
+        try:
+            await self._flow.seek(self.partition, self._fold.applied + 1)
+        except (IllegalStateError, KafkaError, TimeoutError) as error:
+            # A rebalance is under way. The comparison of offsets keeps us right, the next idle moment seeks again.
+            log.info("lane %d could not seek: %r", self.partition, error)
+        else:
+            if reason != "open":
+                self._observer.healed(self.partition, reason)
+
+    # 5. commit
+
+    async def _flush(self) -> None:
+        producer = self._producer
+        if producer is None:
+            raise RuntimeError("a lane without a producer cannot commit")
+        self._pass("after_apply")
+        applied, entries = self._fold.applied, self._uncommitted_entries
+        flush = self._fold.flush()
+        rows = flush.rows
+        if not rows or rows[-1][0] != POSITION_KEY:
+            raise RuntimeError("the last row of a flush must be the marker")
+        if self._write_host_row:
+            rows = [(HOST_KEY, host_row(self._topology)), *rows]
+        started = time.monotonic()
+        async with asyncio.timeout(self._options.commit_timeout_s):
+            await producer.begin_transaction()
+            self._pass("after_begin")
+            answers = await self._send(
+                producer,
+                self._topics.interventions,
+                ((m.key, m.value, m.timestamp_ms, m.headers) for m in flush.interventions),
+            )
+            answers += await self._send(producer, self._topics.state, ((key, value, None, _NO_HEADERS) for key, value in rows))
+            await asyncio.gather(*answers)  # a failed batch must not be committed around
+            self._pass("before_commit")
+            await producer.commit_transaction()
+        self._pass("after_commit")
+        self.durable = applied
+        self._uncommitted_entries = 0
+        self._write_host_row = False
+        self.pulse += 1
+        self._observer.committed(
+            self.partition, entries, len(rows), len(flush.interventions), time.monotonic() - started
+        )
+
+    async def _send(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        records: Iterable[tuple[bytes, bytes | None, int | None, list[tuple[str, bytes]]]],
+    ) -> list[asyncio.Future[object]]:
+        """Hand records over in as few batches as they fit; returns the future answer to each batch."""
+        answers: list[asyncio.Future[object]] = []
+        batch = producer.create_batch()
+        for key, value, timestamp_ms, headers in records:
+            if batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
+                answers.append(await producer.send_batch(batch, topic, partition=self.partition))
+                self._pass("between_batches")
+                batch = producer.create_batch()
+                if batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
+                    raise RuntimeError(f"a record for {topic} does not fit an empty batch")
+        if batch.record_count():
+            answers.append(await producer.send_batch(batch, topic, partition=self.partition))
+            self._pass("between_batches")
+        return answers
+
+    def _pass(self, name: str) -> None:
+        if self._failpoint is not None:
+            self._failpoint(name)
+
+    async def _stop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                async with asyncio.timeout(3):
+                    await producer.stop()
+            except (KafkaError, TimeoutError) as error:
+                log.info("lane %d: its producer did not stop in order: %r", self.partition, error)
+
+
+def is_fenced(error: BaseException) -> bool:
+    """Whether an error says that somebody else has opened the partition."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ProducerFenced):
+            return True
+        seen = seen.__cause__
+    return False

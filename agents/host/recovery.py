@@ -1,0 +1,112 @@
+"""Reading one partition of the state topic back: newest value per key, whole transactions only.
+
+Our own reader instead of Faust's table recovery, which ignores transactions (it waits for an offset that is a control record),
+reads through the shared consumer whose positions it resets, and restores a twentieth of the rows a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.host.clients import KafkaSettings
+from agents.host.fold import HOST_KEY, POSITION_KEY
+from agents.host.process import Refusal
+
+BLOCK = 4_000
+PARTITION_FETCH_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What a partition of the state topic said, and where the topics around it begin and end.
+
+    Attributes:
+        rows: newest value by key, without tombstones; emptied by `drain`.
+        host: the host's own row, if there is one.
+        records: how many records were read.
+        journal_begin, journal_end: offset of the oldest journal entry and after the newest, when recovery began.
+        evidence: where there is no state, what speaks for earlier work all the same; None: nothing does.
+    """
+
+    rows: dict[bytes, bytes]
+    host: bytes | None
+    records: int
+    journal_begin: int
+    journal_end: int
+    evidence: str | None
+
+    def drain(self, every: int = 10_000, tick: Callable[[], None] | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Hand the rows over one by one and forget each, so that raw and decoded state never stand side by side."""
+        for number, key in enumerate(list(self.rows)):
+            if tick is not None and number % every == 0:
+                tick()
+            yield key, self.rows.pop(key)
+
+
+async def recover(
+    kafka: KafkaSettings, partition: int, *, state: str, journal: str, interventions: str, tick: Callable[[], None]
+) -> Recovered:
+    """Read `state/partition` to its end. The partition must be owned already: only then is its end final.
+
+    Args:
+        tick: called after each block of rows, to show that recovery moves.
+
+    Raises: Refusal when the last record is not the marker, so that the rows are no state we wrote.
+    """
+    here = TopicPartition(state, partition)
+    there, out = TopicPartition(journal, partition), TopicPartition(interventions, partition)
+    options = kafka.aiokafka_consumer() | {"fetch_max_wait_ms": 100}
+    consumer = AIOKafkaConsumer(
+        **options,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+        check_crcs=True,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([here])
+        await consumer.seek_to_beginning(here)
+        ends = await consumer.end_offsets([here, there, out])
+        begin = (await consumer.beginning_offsets([there]))[there]
+        rows: dict[bytes, bytes] = {}
+        records, last = 0, None
+        while await consumer.position(here) < ends[here]:
+            # 100 ms: when only a control record is left, getmany waits its whole timeout.
+            for block in (await consumer.getmany(here, timeout_ms=100, max_records=BLOCK)).values():
+                for record in block:
+                    if record.value is None:
+                        rows.pop(record.key, None)
+                    else:
+                        rows[record.key] = record.value
+                records += len(block)
+                last = block[-1].key
+            tick()
+            await asyncio.sleep(0)
+        evidence = None if records else await _evidence(consumer, out, ends)
+    finally:
+        await consumer.stop()
+    if records and last != POSITION_KEY:
+        raise Refusal(
+            f"{state}/{partition} does not end with a position: something else wrote to it. "
+            "Restore the topic from a backup, or delete and recreate it and start with a rebuild of the state."
+        )
+    return Recovered(rows, rows.pop(HOST_KEY, None), records, begin, ends[there], evidence)
+
+
+async def _evidence(
+    consumer: AIOKafkaConsumer, interventions: TopicPartition, ends: dict[TopicPartition, int]
+) -> str | None:
+    """Look for signs that this partition was worked on before.
+
+    Offsets alone prove nothing: a first transaction that was aborted leaves some in both topics, but no committed record.
+    """
+    consumer.assign([interventions])
+    await consumer.seek_to_beginning(interventions)
+    while await consumer.position(interventions) < ends[interventions]:
+        if any((await consumer.getmany(interventions, timeout_ms=100, max_records=1)).values()):
+            return f"{interventions.topic}/{interventions.partition} holds interventions"
+    return None

@@ -1,0 +1,59 @@
+"""A consumer of our own, outside any group, for questions the group's consumer cannot answer without losing its place."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.host.clients import KafkaSettings
+
+ANSWER_S = 20.0
+
+
+class Scout:
+    """Bounds of partitions and single records of them; one question at a time. Names are those of the cluster."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._consumer: Any = None
+        self._asking = asyncio.Lock()
+
+    async def start(self) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **self._kafka.aiokafka_consumer() | {"fetch_max_wait_ms": 50},
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=1 << 16,
+        )
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def beginnings(self, partitions: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """The offset of the oldest record of each partition."""
+        found = await self._consumer.beginning_offsets([TopicPartition(*one) for one in partitions])
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    async def ends(self, partitions: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """The offset after the last readable record of each partition."""
+        found = await self._consumer.end_offsets([TopicPartition(*one) for one in partitions])
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    async def first_record(self, partition: tuple[str, int], start: int, end: int) -> Any | None:
+        """The first readable record at `start` or after, before `end`; None when there is none.
+
+        Offsets without a record are left by compaction, by transactions that were aborted, and by the markers of all transactions.
+
+        Raises: TimeoutError when the broker does not answer.
+        """
+        here = TopicPartition(*partition)
+        async with self._asking, asyncio.timeout(ANSWER_S):
+            self._consumer.assign([here])
+            self._consumer.seek(here, start)
+            while await self._consumer.position(here) < end:
+                records = (await self._consumer.getmany(here, timeout_ms=100, max_records=1)).get(here, [])
+                if records:
+                    return records[0] if records[0].offset < end else None
+            return None

@@ -1,0 +1,72 @@
+"""A worker process that runs the pair job: `python -m benchmarks.pair_worker BROKERS PREFIX [SESSION_S]`.
+
+Environment: EBB_FAILPOINT (agents/host/failpoints.py); PAIR_SLICE, see `PairFold`; PAIR_CUT, records of a flush unit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agents.host.checks import LaneTopics
+from agents.host.chunks import make_app
+from agents.host.clients import KafkaSettings
+from agents.host.lane import LaneOptions
+from agents.host.observer import SilentObserver
+from agents.host.worker import host_lanes, run_apps
+from benchmarks.pair_job import PairFold
+
+log = logging.getLogger("ebb.host")
+
+
+def pair_topics(prefix: str) -> LaneTopics:
+    """The topics of one pair job."""
+    return LaneTopics(
+        journal=f"{prefix}journal", state=f"{prefix}state", interventions=f"{prefix}interventions", prefix=prefix
+    )
+
+
+class LoudObserver(SilentObserver):
+    """Says what happened, for whoever reads the log of the process."""
+
+    def committed(self, partition: int, entries: int, rows: int, interventions: int, seconds: float) -> None:
+        moment, cpu = time.monotonic(), time.process_time()
+        log.info("committed %d %d %d %d %.4f %.6f %.6f", partition, entries, rows, interventions, seconds, moment, cpu)
+
+    def recovered(self, partition: int, rows: int, seconds: float) -> None:
+        log.info("recovered %d %d %.4f", partition, rows, seconds)
+
+    def healed(self, partition: int, reason: str) -> None:
+        log.info("healed %d %s", partition, reason)
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    brokers, prefix = sys.argv[1:3]
+    session_s = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", stream=sys.stderr)
+    logging.Formatter.converter = time.gmtime
+    for noisy in ("aiokafka", "faust", "mode"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    kafka = KafkaSettings(brokers=brokers)
+    app = make_app(
+        f"{prefix}ebb-engine", kafka, data_dir=Path(tempfile.gettempdir()) / "ebb-pair", session_timeout_s=session_s
+    )
+    slice_messages = int(os.environ["PAIR_SLICE"]) if "PAIR_SLICE" in os.environ else None
+    host_lanes(
+        app,
+        lambda _partition: PairFold(slice_messages),
+        kafka=kafka,
+        topics=pair_topics(prefix),
+        options=LaneOptions(unit_records=int(os.environ.get("PAIR_CUT", "20000"))),
+        observer=LoudObserver(),
+    )
+    run_apps(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Four module presentations of the Open University (Kuzilek, Hlosta and Zdrahal 2017) as mentoring programs."""

@@ -1,0 +1,346 @@
+"""A program's calendar: local days, breaks, clock-stops, and profile time.
+
+Three ideas live here, all in whole milliseconds UTC, so that every machine gets the same answer.
+
+*Local days.* Day `d` is the local date `d` days after 1970-01-01 and covers `[day_start(d), day_start(d + 1))`. It has 23
+or 25 hours where the clocks change, and none at all where a zone skipped a date. Zone data comes from the `tzdata` package
+and never from the machine, so that two machines cannot disagree about midnight.
+
+*Clock-stops.* Durations of absence rules stand still inside stops (breaks, pauses, before the start, after the end):
+`running_ms` measures such a duration and `due_ms` is its inverse.
+
+*Profile time.* A profile s(t) with mean 1 says how busy each day is expected to be: a weekday pattern, and a value below 1
+inside breaks. Its integral counts profile milliseconds; `WEEK_MS` of them are a profile-week. Detectors measure exposure in
+profile time. It is kept as an integer, so that stretches add up exactly however they are cut.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from streams.clock import DAY_MS
+
+WEEK_MS: Final = 7 * DAY_MS
+#: The end of a stop that has no end. Any later instant is written as this one.
+FOREVER: Final = 1 << 62
+#: Profile values are whole thousandths.
+PERMILLE: Final = 1_000
+FLAT_WEEK: Final = (PERMILLE,) * 7
+
+Interval = tuple[int, int]
+
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ONE_MS: Final = timedelta(milliseconds=1)
+_CHUNK_DAYS: Final = 120
+_CACHED_DAYS: Final = 20_000
+
+
+def day_number(local_date: date) -> int:
+    """Count days from 1970-01-01 to a local date."""
+    return local_date.toordinal() - _EPOCH_ORDINAL
+
+
+def day_date(day: int) -> date:
+    """Name the local date of a day number; inverse of `day_number`."""
+    return date.fromordinal(day + _EPOCH_ORDINAL)
+
+
+def running_ms(anchor_ms: int, now_ms: int, stops: Sequence[Interval]) -> int:
+    """Measure the time from `anchor_ms` to `now_ms` outside `stops` (sorted, disjoint, half-open); 0 before the anchor."""
+    if now_ms <= anchor_ms:
+        return 0
+    running = now_ms - anchor_ms
+    for start, end in stops:
+        if start >= now_ms:
+            break
+        if end > anchor_ms:
+            running -= min(end, now_ms) - max(start, anchor_ms)
+    return running
+
+
+def due_ms(anchor_ms: int, duration_ms: int, stops: Sequence[Interval]) -> int | None:
+    """Find the smallest instant at which `running_ms` from `anchor_ms` reaches `duration_ms`.
+
+    Returns None when a stop without an end comes first. A duration of 0 is due at the anchor, inside a stop as well.
+    """
+    due = anchor_ms + duration_ms
+    for start, end in stops:
+        if end <= anchor_ms:
+            continue
+        stopped_from = max(start, anchor_ms)
+        if stopped_from >= due:
+            break
+        if end >= FOREVER:
+            return None
+        due += end - stopped_from
+    return due
+
+
+def union(*groups: Iterable[Interval]) -> tuple[Interval, ...]:
+    """Merge intervals of any order into sorted disjoint ones; touching ones become one, empty ones vanish."""
+    merged: list[Interval] = []
+    for start, end in sorted(interval for group in groups for interval in group):
+        if end <= start:
+            continue
+        if merged and start <= merged[-1][1]:
+            if end > merged[-1][1]:
+                merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
+def normalised_week(weights: Sequence[float]) -> tuple[int, ...]:
+    """Scale seven weekday weights (Monday first) to whole thousandths with mean 1.
+
+    Raises: ValueError unless there are seven finite weights of at least 0 with a positive sum.
+    """
+    total = sum(weights)
+    if len(weights) != 7 or not all(0 <= weight < float("inf") for weight in weights) or not 0 < total < float("inf"):
+        raise ValueError("a weekday pattern is seven weights of at least 0, not all of them 0")
+    exact = [weight * 7 * PERMILLE / total for weight in weights]
+    whole = [int(value) for value in exact]
+    by_remainder = sorted(range(7), key=lambda weekday: (whole[weekday] - exact[weekday], weekday))
+    for weekday in by_remainder[: 7 * PERMILLE - sum(whole)]:
+        whole[weekday] += 1
+    return tuple(whole)
+
+
+class Zone:
+    """Local days of one time zone. Use `zone`, which keeps one per name."""
+
+    __slots__ = ("_guess_ms", "_info", "_starts", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._info: ZoneInfo | None = None if name == "UTC" else _load_zone(name)
+        self._starts: dict[int, int] = {}
+        self._guess_ms = 0
+
+    def day_start(self, day: int) -> int:
+        """Find the first instant of a local day.
+
+        Where midnight does not exist this is the instant the clocks jumped, where it exists twice the first of the two.
+        """
+        if self._info is None:
+            return day * DAY_MS
+        start = self._starts.get(day)
+        if start is None:
+            midnight = datetime.combine(day_date(day), datetime.min.time(), tzinfo=self._info)
+            start = (midnight - _EPOCH) // _ONE_MS
+            if len(self._starts) >= _CACHED_DAYS:
+                self._starts.clear()
+            self._starts[day] = start
+        return start
+
+    def day_of(self, instant_ms: int) -> int:
+        """Find the local day an instant lies in, consistent with `day_start` even where the clocks go back over midnight."""
+        if self._info is None:
+            return instant_ms // DAY_MS
+        # The offset of the last call is nearly always still right, and wrong by a day at most.
+        day = (instant_ms - self._guess_ms) // DAY_MS
+        start = self.day_start(day)
+        while start > instant_ms:
+            day -= 1
+            start = self.day_start(day)
+        while self.day_start(day + 1) <= instant_ms:
+            day += 1
+        self._guess_ms = self.day_start(day) - day * DAY_MS
+        return day
+
+
+def _load_zone(name: str) -> ZoneInfo:
+    try:
+        if name in _zone_names():
+            with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as data:
+                return ZoneInfo.from_file(data, key=name)
+    except OSError as error:
+        raise ValueError(f"no data for time zone {name!r}") from error
+    raise ValueError(f"unknown time zone {name!r}")
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    return frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> Zone:
+    """Give the zone of an IANA name. Raises ValueError for a name that the `tzdata` package does not have."""
+    return Zone(name)
+
+
+class Calendar:
+    """Days, breaks and profile of one program. Use `calendar_of`, so that equal programs share one.
+
+    Attributes:
+        breaks: announced breaks as sorted disjoint UTC intervals; they are clock-stops.
+        ends_ms: the end of the program's run, None when it has none.
+    """
+
+    __slots__ = (
+        "_aged",
+        "_break_days",
+        "_break_value",
+        "_first_day",
+        "_instants",
+        "_last_day",
+        "_plain",
+        "_ticks",
+        "_values",
+        "_week",
+        "breaks",
+        "day_of",
+        "day_start",
+        "ends_ms",
+    )
+
+    def __init__(
+        self,
+        timezone: str = "UTC",
+        breaks: Sequence[tuple[str, str]] = (),
+        ends_ms: int | None = None,
+        weekdays: Sequence[int] = FLAT_WEEK,
+        break_value: int = 0,
+    ) -> None:
+        if len(weekdays) != 7 or min(weekdays) < 0 or sum(weekdays) != 7 * PERMILLE:
+            raise ValueError("a weekday pattern is seven values in thousandths with mean 1,000")
+        if not 0 <= break_value < PERMILLE:
+            raise ValueError("the profile value inside a break is at least 0 and below 1,000 thousandths")
+        local = zone(timezone)
+        self.day_start = local.day_start
+        self.day_of = local.day_of
+        self.ends_ms = ends_ms
+        days = union((day_number(date.fromisoformat(a)), day_number(date.fromisoformat(b)) + 1) for a, b in breaks)
+        self.breaks: tuple[Interval, ...] = union((local.day_start(first), local.day_start(end)) for first, end in days)
+        self._week = tuple(weekdays)
+        self._break_days = days
+        self._break_value = break_value
+        self._aged: dict[tuple[int, int], int] = {}
+        # The profile is a broken line: from _instants[i] on it rises by _values[i] a millisecond, from _ticks[i].
+        self._instants: list[int] = []
+        self._ticks: list[int] = []
+        self._values: list[int] = []
+        self._first_day = self._last_day = 0
+        self._plain = self._week == FLAT_WEEK
+        for start, end in self.breaks if self._plain else ():
+            before = self._ticks[-1] + PERMILLE * (start - self._instants[-1]) if self._ticks else PERMILLE * start
+            self._instants += (start, end)
+            self._ticks += (before, before + break_value * (end - start))
+            self._values += (break_value, PERMILLE)
+
+    def day_value(self, day: int) -> int:
+        """Give the profile's value on a local day apart from weekdays, in thousandths: below 1,000 inside a break only."""
+        for first, end in self._break_days:
+            if first <= day < end:
+                return self._break_value
+        return PERMILLE
+
+    def day_of_age(self, day: int, days: int) -> int:
+        """Find the local day at whose end something of local day `day` is `days` days old; breaks age at their value."""
+        if not self._break_days:
+            return day + days
+        key = (day, days)
+        aged = self._aged.get(key)
+        if aged is None:
+            age, aged = 0, day
+            while age < days * PERMILLE:
+                aged += 1
+                age += self.day_value(aged)
+            if len(self._aged) >= _CACHED_DAYS:
+                self._aged.clear()
+            self._aged[key] = aged
+        return aged
+
+    def profile_ms(self, instant_ms: int) -> int:
+        """Integrate the profile up to an instant, in profile milliseconds. Only differences of two such values mean anything."""
+        if self._plain:
+            if not self._instants:
+                return instant_ms
+        else:
+            self._cover(self.day_of(instant_ms))
+        index = bisect_right(self._instants, instant_ms) - 1
+        if index < 0:
+            return (self._ticks[0] - PERMILLE * (self._instants[0] - instant_ms)) // PERMILLE
+        return (self._ticks[index] + self._values[index] * (instant_ms - self._instants[index])) // PERMILLE
+
+    def instant_at(self, profile_ms: int) -> int:
+        """Find the smallest instant at which `profile_ms` reaches a value that it gave; inverse of `profile_ms`."""
+        if self._plain:
+            if not self._instants:
+                return profile_ms
+        else:
+            self._reach(profile_ms * PERMILLE)
+        wanted = profile_ms * PERMILLE
+        index = bisect_left(self._ticks, wanted) - 1
+        if index < 0:
+            return self._instants[0] - (self._ticks[0] - wanted) // PERMILLE
+        return self._instants[index] - (self._ticks[index] - wanted) // self._values[index]
+
+    def _reach(self, ticks: int) -> None:
+        """Extend the line until it holds the first day whose end reaches `ticks`."""
+        if not self._instants:
+            self._cover(0)
+        while self._ticks[-1] < ticks:
+            self._cover(self._last_day + 1)
+        while self._ticks[0] >= ticks:
+            self._cover(self._first_day - 1)
+
+    def _cover(self, day: int) -> None:
+        """Extend the line, in whole chunks of days, until it holds `day` and the start of the day after it.
+
+        It begins at the first day asked for. That cannot change a result: days last whole seconds, so another first day
+        shifts the integral by a whole number, and only differences are used.
+        """
+        if not self._instants:
+            self._first_day = self._last_day = day
+            self._instants.append(self.day_start(day))
+            self._ticks.append(0)
+            self._values.append(0)
+        while day >= self._last_day:
+            for last in range(self._last_day, self._last_day + _CHUNK_DAYS):
+                value, end = self._value(last), self.day_start(last + 1)
+                self._values[-1] = value
+                self._ticks.append(self._ticks[-1] + value * (end - self._instants[-1]))
+                self._instants.append(end)
+                self._values.append(0)
+            self._last_day += _CHUNK_DAYS
+        while day < self._first_day:
+            for first in range(self._first_day - 1, self._first_day - 1 - _CHUNK_DAYS, -1):
+                value, start = self._value(first), self.day_start(first)
+                self._ticks.insert(0, self._ticks[0] - value * (self._instants[0] - start))
+                self._instants.insert(0, start)
+                self._values.insert(0, value)
+            self._first_day -= _CHUNK_DAYS
+
+    def _value(self, day: int) -> int:
+        # 1970-01-01 was a Thursday, weekday 3.
+        return self._week[(day + 3) % 7] * self.day_value(day) // PERMILLE
+
+
+@lru_cache(maxsize=4096)
+def calendar_of(
+    timezone: str = "UTC",
+    breaks: tuple[tuple[str, str], ...] = (),
+    ends_ms: int | None = None,
+    weekdays: tuple[int, ...] = FLAT_WEEK,
+    break_value: int = 0,
+) -> Calendar:
+    """Give the calendar of a program; equal arguments give the same object, with its caches.
+
+    Args:
+        timezone: IANA name of the program's zone.
+        breaks: local ISO dates (`from`, `to`), both inclusive; one that ends before it starts is no break.
+        ends_ms: end of the run, None when it has none.
+        weekdays: profile of a week, Monday first, in thousandths with mean 1,000 (see `normalised_week`).
+        break_value: profile inside a break, in thousandths. The shipped 0 expects nothing there: a value above 0 would turn
+            a silent holiday of a busy program into a false alarm.
+
+    Raises: ValueError for an unknown zone, a date that is none, or values out of range.
+    """
+    return Calendar(timezone, breaks, ends_ms, weekdays, break_value)

@@ -1,0 +1,55 @@
+"""How a stream's baseline and dispersion take in what was counted."""
+
+from streams.calendar import WEEK_MS, Calendar
+from streams.detectors.rate import baseline as baselines
+from streams.detectors.rate import exposure as lines
+from streams.detectors.rate.exposure import KEEP_DAYS
+from streams.detectors.rate.parameters import RateParams
+from streams.detectors.rate.state import DIRECT_MS, RateStream, mean_rate
+
+_HIGHEST_SHARE = 0.9
+
+
+def learn(stream: RateStream, events: int, params: RateParams) -> None:
+    """Let the guard decide whether what waits, with these events in it, belongs to the baseline."""
+    baseline, line = stream.baseline, stream.line
+    if line.clock < DIRECT_MS:
+        commit(stream, params, 0.0)
+        return
+    baseline.guard -= baselines.GUARD_EVENT * events
+    if baseline.guard <= 0.0:
+        baseline.guard = 0.0
+        commit(stream, params, (line.clock - baseline.clock_mark) / WEEK_MS)
+
+
+def commit(stream: RateStream, params: RateParams, weeks: float) -> None:
+    baseline, line, surveys = stream.baseline, stream.line, stream.surveys
+    if surveys is None:
+        exposure = (line.exposure - baseline.exposure_mark) / WEEK_MS
+    else:
+        exposure, surveys.waiting = float(surveys.waiting), 0
+    baselines.commit(baseline, params.shape, exposure, weeks)
+    baseline.exposure_mark, baseline.clock_mark = line.exposure, line.clock
+
+
+def settle_weeks(stream: RateStream, today: int, calendar: Calendar, params: RateParams) -> None:
+    """Learn dispersion from the weeks that have ended since the last look."""
+    line = stream.line
+    ended = (today - line.start_day) // 7
+    if ended <= stream.weeks_seen:
+        return
+    mean = mean_rate(stream, params)
+    if stream.surveys is None and not line.knots and mean * line.pairs < 0.9:
+        stream.weeks_seen = ended
+        return
+    for week in range(max(stream.weeks_seen, ended - KEEP_DAYS // 7), ended):
+        first = line.start_day + 7 * week
+        if stream.surveys is None:
+            end = lines.exposure_before(line, first + 7, calendar)
+            expected = mean * (end - lines.exposure_before(line, first, calendar)) / WEEK_MS
+            variance = expected
+        else:
+            expected = mean * stream.surveys.judged.total(first, first + 7)
+            variance = expected * (1.0 - min(_HIGHEST_SHARE, mean))
+        baselines.week_ended(stream.baseline, stream.counts.total(first, first + 7), expected, variance)
+    stream.weeks_seen = ended

@@ -1,0 +1,101 @@
+"""When a stream wants to be looked at next."""
+
+from math import exp
+
+from streams.calendar import WEEK_MS, Calendar
+from streams.clock import DAY_MS
+from streams.detectors.rate import baseline as baselines
+from streams.detectors.rate import mixture
+from streams.detectors.rate.alarms import own_instant
+from streams.detectors.rate.parameters import Event, RateParams
+from streams.detectors.rate.passing import crossing, pass_time, roll, take_queue
+from streams.detectors.rate.state import ARM_MS, RateStream, fork
+
+#: A bound that lies so far ahead is good enough: most streams hear something before it.
+_WORTH_WAITING_MS = 7 * DAY_MS
+#: A bound nearer than this is replaced by the instant itself.
+_WORTH_SOLVING_MS = 2 * DAY_MS
+_LONGEST_WEEKS = 4_096
+
+
+def next_due_ms(stream: RateStream, now_ms: int, calendar: Calendar, params: RateParams) -> int | None:
+    """Say when, on the engine's clock, `advance` is wanted next: THE timer, to be asked again after every change.
+
+    It is never later than the next event, and it may be earlier: far from the threshold a cheap lower bound is given, and
+    a call of `advance` at that time finds nothing and asks again. None: nothing will happen without a new fact.
+    """
+    if stream.alarm_ms or stream.surveys is not None:
+        own = own_instant(stream, calendar, params)
+        return None if own is None else own[0] + params.lateness_ms
+    horizon = now_ms - params.lateness_ms
+    far = _silence_at_least(stream, calendar, params)
+    if far is None or far - horizon >= _WORTH_WAITING_MS:
+        return None if far is None else far + params.lateness_ms
+    ahead = fork(stream)
+    events: list[Event] = []
+    take_queue(ahead, now_ms, calendar, params, events)
+    pass_time(ahead, horizon, False, calendar, params, events)
+    if events:
+        return events[0].due_ms
+    if ahead.queue:
+        # Facts that are dated ahead of now; looking again before them is always early enough.
+        return ahead.queue[0][0] + params.lateness_ms
+    if horizon > ahead.line.at_ms:
+        roll(ahead, horizon, calendar)
+    ends = _silence_ends(ahead, calendar, params)
+    return None if ends is None else ends + params.lateness_ms
+
+
+def _silence_at_least(stream: RateStream, calendar: Calendar, params: RateParams) -> int | None:
+    """Bound the next alarm from below without going through the queue; None when none can come without a new fact.
+
+    The bound holds whatever the queue does: submissions only lower the risk, and the rate is taken as high, the dispersion
+    as low, the pairs as many as they can become once all that waits is committed.
+    """
+    line, baseline = stream.line, stream.baseline
+    pairs, submissions = line.pairs, baseline.waiting_events
+    most = pairs
+    for _, count, change in stream.queue:
+        submissions += count
+        pairs += change
+        most = max(most, pairs)
+    if not most:
+        return None
+    weeks = (line.clock - baseline.clock_mark + 2 * (params.lateness_ms + DAY_MS)) / WEEK_MS
+    faded = baseline.exposure * exp(-weeks * baselines.FADING)
+    highest = baselines.quantile_30(params.shape + baseline.events + submissions) / (
+        params.shape / baseline.prior + faded
+    )
+    spread = baseline.spread
+    if spread is not None:
+        least = baselines.PRIOR_WEEKS + spread.weeks + spread.waiting_weeks + 1
+        highest /= max(1.0, (baselines.PRIOR_WEEKS + spread.total) / least)
+    if mixture.mean_weeks(stream.risk) >= params.threshold:
+        return line.at_ms
+    silence = max(0, ARM_MS - line.clock)
+    silence += int(mixture.silence_at_least(stream.risk, highest * most, params.threshold) * WEEK_MS)
+    return calendar.instant_at(calendar.profile_ms(line.at_ms) + silence)
+
+
+def _silence_ends(stream: RateStream, calendar: Calendar, params: RateParams) -> int | None:
+    """Find when the alarm comes if nothing else does, or an instant before it that is worth waiting for."""
+    line = stream.line
+    if not line.pairs:
+        return None
+    rate = stream.baseline.rate * line.pairs / baselines.dispersion(stream.baseline)
+    unarmed = max(0, ARM_MS - line.clock)
+    wait = unarmed
+    if mixture.mean_weeks(stream.risk) < params.threshold:
+        wait += int(mixture.silence_at_least(stream.risk, rate, params.threshold) * WEEK_MS)
+    here = calendar.profile_ms(line.at_ms)
+    if unarmed or wait > _WORTH_SOLVING_MS:
+        bound = calendar.instant_at(here + wait)
+        muted = calendar.ends_ms is not None and bound >= calendar.ends_ms - params.mute_ms
+        return None if muted else bound
+    weeks = 1
+    while weeks <= _LONGEST_WEEKS:
+        found = crossing(stream, calendar.instant_at(here + wait + weeks * WEEK_MS), False, calendar, params)
+        if found is not None:
+            return found
+        weeks *= 4
+    return None

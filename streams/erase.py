@@ -1,0 +1,64 @@
+"""Forgetting a participant: their record, their place in pairs, and whoever waits for them.
+
+What remains is a 64-bit fingerprint of the id, so that later facts which still name it can be dropped.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streams.rule import Rule, Subject
+from streams.rules import RULES_BY_CODE
+from streams.state.pair import PairState
+from streams.state.partition import Partition
+from streams.state.seen import fingerprint
+from streams.state.table import participant_key, subject_of
+from streams.view import TOPIC_CODES, View
+
+_PARTICIPANTS: Final = TOPIC_CODES["participants"]
+_SINGLE: Final = ("participant_id", "counterpart_id")
+_LISTS: Final = ("mentor_ids", "mentee_ids")
+
+
+def mark_of(program_id: str, participant_id: str) -> int:
+    """Fingerprint under which an erased participant is remembered."""
+    return fingerprint(_PARTICIPANTS, program_id, participant_id)
+
+
+def names_erased(state: Partition, fact: Any) -> bool:
+    """Whether a fact names somebody who was erased."""
+    names = [getattr(fact, name, None) for name in _SINGLE]
+    for each in _LISTS:
+        names += getattr(fact, each, ())
+    return any(name is not None and mark_of(fact.program_id, name) in state.erased for name in names)
+
+
+def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
+    """Remove a participant from state; yields the open episodes about them, to be closed before the next is asked for."""
+    state = view.partition
+    for key in state.table.keys(f"p{view.program_id}/".encode()):
+        pair = state.table.get(key)
+        assert isinstance(pair, PairState)
+        member = pair.member(participant_id)
+        if member is None:
+            continue
+        for episode in [each for each in pair.episodes if each.member == participant_id]:
+            if episode.is_open and episode.rule in RULES_BY_CODE:
+                subject_id = f"{subject_of(key)}/{participant_id}"
+                yield RULES_BY_CODE[episode.rule], Subject("pair_member", key, pair, subject_id, participant_id)
+            pair.episodes.remove(episode)
+        for other in pair.members:
+            person = view.participant(other.id)
+            if person is not None and person.attempt is not None and person.attempt.by == participant_id:
+                view.make_participant(other.id).attempt = None
+        speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
+        pair.members.remove(member)
+        pair.speaker = next((place for place, each in enumerate(pair.members) if each.id == speaker), -1)
+        state.table.touch(key)
+    person = view.participant(participant_id)
+    if person is not None:
+        key = participant_key(view.program_id, participant_id)
+        for episode in person.episodes:
+            if episode.is_open and episode.rule in RULES_BY_CODE:
+                yield RULES_BY_CODE[episode.rule], Subject("participant", key, person, participant_id)
+        state.table.delete(key)
+    state.put_erased(mark_of(view.program_id, participant_id))

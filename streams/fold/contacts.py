@@ -1,0 +1,104 @@
+"""Who was in contact, and who tried to reach whom.
+
+A *contact* of a person is any fact in which that person acted; a contact of a pair is one that names the pair. An *attempt*
+asks for an answer: see `fold_message` for which messages do. An attempt is answered by any later contact of the other.
+Everything here is a maximum or a minimum over event times, so late and reordered facts end in the same state.
+"""
+
+from typing import Any, Final
+
+import schemas.facts as f
+from streams.clock import DAY_MS
+from streams.fold.touched import Touched
+from streams.state.episode import FactRef
+from streams.state.pair import Member, PairState
+from streams.state.participant import Attempt, ParticipantState
+from streams.view import View
+
+QUIET_BEFORE_MESSAGE_MS: Final = 14 * DAY_MS
+UNANSWERED_MESSAGE_MS: Final = 3 * DAY_MS
+
+
+def contact(view: View, participant_id: str, at_ms: int) -> ParticipantState:
+    """A person acted: note it, and take every attempt before it as answered."""
+    person = view.make_participant(participant_id)
+    if at_ms > person.contact_ms:
+        person.contact_ms = at_ms
+    if person.attempt is not None and at_ms > person.attempt.ref.at_ms:
+        person.attempt = None
+    return person
+
+
+def member_of(pair: PairState, participant_id: str) -> Member:
+    """The member's place in a pair; made for somebody the reference fact has not named (yet)."""
+    member = pair.member(participant_id)
+    if member is None:
+        member = Member(participant_id)
+        pair.members.append(member)
+    return member
+
+
+def contact_in_pair(view: View, pair: PairState, participant_id: str, at_ms: int) -> Member:
+    """A person acted in a fact that names a pair."""
+    contact(view, participant_id, at_ms)
+    member = member_of(pair, participant_id)
+    if at_ms > member.contact_ms:
+        member.contact_ms = at_ms
+    return member
+
+
+def attempt(view: View, by: str, to: str, pair_id: str, ref: FactRef) -> None:
+    """Note that somebody waits for an answer: the oldest attempt after the other's last contact counts."""
+    person = view.make_participant(to)
+    if ref.at_ms > person.contact_ms and (person.attempt is None or ref.at_ms < person.attempt.ref.at_ms):
+        person.attempt = Attempt(by, pair_id, ref)
+
+
+def attempt_in_pair(view: View, pair: PairState, pair_id: str, by: Member, ref: FactRef) -> None:
+    """An attempt inside an active one-to-one pair; elsewhere it asks for nothing."""
+    partner = pair.partner(by.id)
+    if not pair.one_to_one or not pair.is_active or partner is None:
+        return
+    by.attempt_ms = max(by.attempt_ms, ref.at_ms)
+    attempt(view, by.id, partner.id, pair_id, ref)
+
+
+def fold_own_activity(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
+    contact(view, fact.participant_id, ref.at_ms)
+    return Touched(participants=(fact.participant_id,))
+
+
+def fold_message(view: View, fact: f.ActivityMessageSent, ref: FactRef, arrived_ms: int) -> Touched:
+    """A message is an attempt if the other has been silent in the pair for 14 d (or ever), or if the writer was already the
+    last to speak there at least 3 d ago. A slow answer or the last "thanks!" asks for nothing."""
+    pair = view.make_pair(fact.pair_id, arrived_ms)
+    writer = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
+    partner = pair.partner(writer.id)
+    place = pair.members.index(writer)
+    if partner is not None:
+        unheard = partner.contact_ms == 0 or ref.at_ms - partner.contact_ms >= QUIET_BEFORE_MESSAGE_MS
+        again = pair.speaker == place and ref.at_ms - pair.spoke_ms >= UNANSWERED_MESSAGE_MS
+        if unheard or again:
+            attempt_in_pair(view, pair, fact.pair_id, writer, ref)
+    if ref.at_ms >= pair.spoke_ms:
+        pair.speaker, pair.spoke_ms = place, ref.at_ms
+    return Touched((fact.pair_id,), (fact.participant_id,))
+
+
+def fold_match_request(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
+    """Sent and withdrawn are the asker's doing, accepted and declined the other's, expired nobody's."""
+    if isinstance(fact, f.MatchRequestSent | f.MatchRequestWithdrawn):
+        contact(view, fact.participant_id, ref.at_ms)
+    elif isinstance(fact, f.MatchRequestAccepted | f.MatchRequestDeclined):
+        contact(view, fact.counterpart_id, ref.at_ms)
+    if isinstance(fact, f.MatchRequestSent):
+        attempt(view, fact.participant_id, fact.counterpart_id, "", ref)
+    return Touched(participants=(fact.participant_id, fact.counterpart_id))
+
+
+def fold_help(view: View, fact: f.HelpRequested, ref: FactRef, arrived_ms: int) -> Touched:
+    if fact.pair_id is None:
+        return fold_own_activity(view, fact, ref, arrived_ms)
+    pair = view.make_pair(fact.pair_id, arrived_ms)
+    contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
+    return Touched((fact.pair_id,), (fact.participant_id,))

@@ -1,0 +1,89 @@
+"""Meetings: planned, moved, called off, held.
+
+Scheduled is not held. A held meeting counts from `starts_at` (at most its arrival), whenever it was noted, and for good: the
+same meeting id on the same local date is the same meeting.
+"""
+
+from hashlib import blake2b
+from typing import Any, Final
+
+import schemas.facts as f
+from schemas.base import to_ms
+from streams.clock import MINUTE_MS
+from streams.fold.contacts import attempt_in_pair, contact_in_pair
+from streams.fold.touched import Touched
+from streams.state.episode import FactRef
+from streams.state.pair import MAX_BOOKINGS, Booking, PairState
+from streams.view import View
+
+DEFAULT_MINUTES: Final = 60
+DIGEST_BYTES: Final = 5
+
+
+def digest(*parts: object) -> bytes:
+    """Five bytes that stand for a repeat-proof identity inside one pair or person: a false repeat once in 10^9 pairs and year."""
+    return blake2b("/".join(map(str, parts)).encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def remembers(packed: bytes, wanted: bytes) -> bool:
+    """Whether a digest stands in a packed list of them."""
+    at = packed.find(wanted)
+    while at >= 0 and at % DIGEST_BYTES:
+        at = packed.find(wanted, at + 1)
+    return at >= 0
+
+
+def _meeting_digest(view: View, fact: f.MeetingHeld) -> bytes:
+    return digest(fact.meeting_id, view.calendar.day_of(to_ms(fact.starts_at)))
+
+
+def is_repeated_meeting(view: View, fact: f.MeetingHeld) -> bool:
+    pair = view.pair(fact.pair_id)
+    return pair is not None and remembers(pair.held_seen, _meeting_digest(view, fact))
+
+
+def fold_meeting(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
+    pair = view.make_pair(fact.pair_id, arrived_ms)
+    touched: tuple[str, ...] = (fact.participant_id,) if fact.participant_id is not None else ()
+    if isinstance(fact, f.MeetingHeld):
+        _hold(view, pair, fact, ref, arrived_ms)
+        touched = tuple(member.id for member in pair.members)
+    else:
+        booked = isinstance(fact, f.MeetingScheduled | f.MeetingRescheduled)
+        if booked or isinstance(fact, f.MeetingCancelled):
+            _book(pair, fact, ref, booked)
+        if fact.participant_id is not None:
+            actor = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
+            if isinstance(fact, f.MeetingScheduled):
+                attempt_in_pair(view, pair, fact.pair_id, actor, ref)
+    return Touched((fact.pair_id,), touched)
+
+
+def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrived_ms: int) -> None:
+    held_ms = min(to_ms(fact.starts_at), arrived_ms)
+    pair.held_count += 1
+    pair.held_seen += _meeting_digest(view, fact)
+    if held_ms >= pair.last_held_ms or pair.held is None:
+        pair.last_held_ms = max(held_ms, pair.last_held_ms)
+        pair.held = ref
+    pair.bookings = [booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id]
+    known = [member.id for member in pair.members]
+    if fact.participant_id is not None and fact.participant_id not in known:
+        known.append(fact.participant_id)
+    for participant_id in known:
+        contact_in_pair(view, pair, participant_id, held_ms)
+
+
+def _book(pair: PairState, fact: Any, ref: FactRef, booked: bool) -> None:
+    """The newest word on a meeting stands. A cancelled one stays as an empty interval while it could still be overtaken by
+    an older fact, so that the order of arrival does not matter."""
+    known = next((booking for booking in pair.bookings if booking.meeting_id == fact.meeting_id), None)
+    if known is not None and known.ref.at_ms > ref.at_ms:
+        return
+    start_ms = to_ms(fact.starts_at)
+    minutes = fact.duration_minutes if fact.duration_minutes is not None else DEFAULT_MINUTES
+    end_ms = start_ms + minutes * MINUTE_MS if booked else start_ms
+    kept = [booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id]
+    kept.append(Booking(fact.meeting_id, start_ms, end_ms, ref, not booked))
+    kept.sort(key=lambda booking: (booking.end_ms, booking.meeting_id))
+    pair.bookings = kept[-MAX_BOOKINGS:]

@@ -1,0 +1,222 @@
+"""What a rule is: which facts it reads, how it judges a subject at an instant, and how it accounts for its judgement.
+
+A rule never keeps anything. `judge` looks at state and says what is true at an instant and when to look again; it is called
+often and must be cheap. `explain` is called only when a record is about to be written, and gives the words, the numbers and
+the suggested actions. Everything that happens in time between the two (one open intervention per subject, rungs, cool-down,
+expiry) belongs to `streams.lifecycle`.
+"""
+
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from schemas.interventions import ActionCode, Audience, CauseLabel, RuleClass, SubjectType
+from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.episode import Evidence, FactRef
+from streams.state.pair import PairState
+from streams.state.record import Record
+from streams.view import View
+
+
+class Severity(IntEnum):
+    INFO = 0
+    NOTICE = 1
+    WARNING = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+class Rung(NamedTuple):
+    """One step of a ladder: its name on the wire (None for a rule without a ladder) and its severity."""
+
+    name: str | None
+    severity: Severity
+
+
+_UNITS: Final = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS}
+
+
+def parse_duration(text: object) -> int:
+    """Parse `"<n>d"`, `"<n>h"` or `"<n>m"` into milliseconds. Raises ValueError on anything else."""
+    if isinstance(text, str) and text[:-1].isascii() and text[:-1].isdigit() and text[-1] in _UNITS:
+        return int(text[:-1]) * _UNITS[text[-1]]
+    raise ValueError('a duration is written "<n>d", "<n>h" or "<n>m", such as "10d"')
+
+
+def format_duration(duration_ms: int) -> str:
+    """Write a duration in its largest whole unit; inverse of `parse_duration`."""
+    for unit, size in _UNITS.items():
+        if duration_ms % size == 0 and (duration_ms or unit == "d"):
+            return f"{duration_ms // size}{unit}"
+    raise ValueError("a duration is a whole number of minutes")
+
+
+#: Milliseconds in the core, `"10d"` in a rule file.
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    Field(ge=0, le=3_660 * DAY_MS, json_schema_extra={"format": "duration"}),
+]
+
+
+class RuleParams(BaseModel):
+    """Parameters every rule has. A rule's own model adds to these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    enabled: bool = Field(default=True, description="whether the rule is evaluated at all")
+    mode: Literal["live", "shadow"] = Field(
+        default="live", description="shadow: evaluated and written, never delivered"
+    )
+    cool_down: Duration = Field(
+        default=14 * DAY_MS, description="after closing, how long the rule stays silent on the subject"
+    )
+    expires_after: Duration = Field(
+        default=60 * DAY_MS, description="an open intervention expires this long after its last record"
+    )
+    mute: Duration = Field(
+        default=60 * DAY_MS, description="how long a `false_alarm` answer silences the rule on the subject"
+    )
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whom a judgement is about: the record that remembers it, and for a pair_member the person."""
+
+    kind: SubjectType
+    key: bytes
+    record: Record
+    id: str
+    member: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What is true of a subject at one instant.
+
+    Attributes:
+        rung: 0 = the condition is false, else the 1-based index into the rule's rungs.
+        severity: at least the rung's own; a rule may judge graver.
+        closes: the closing condition of the table is met.
+        closed_by_ms: event time of the fact that meets it; older than the opening, it retracts what should never have opened.
+        look_ms: when the rule wants to look again though nothing happens; None = only when something happens.
+        fresh: the fact at hand is (further) evidence for the condition, or newly causes it.
+        now: deliver at once instead of with the next digest.
+        breaks_silence: opens in spite of cool-down and mute.
+        origin: the fact the episode counts from; with `due_ms` it makes the intervention's id.
+        due_ms: the instant a timer-made opening was due, None when a fact opened it.
+    """
+
+    rung: int = 0
+    severity: Severity = Severity.INFO
+    closes: bool = False
+    closed_by_ms: int | None = None
+    look_ms: int | None = None
+    fresh: bool = False
+    now: bool = False
+    breaks_silence: bool = False
+    origin: FactRef | None = None
+    due_ms: int | None = None
+
+
+NOTHING: Final = Verdict()
+
+
+class Action(NamedTuple):
+    """A suggestion to a coordinator, from the list of codes in the catalogue."""
+
+    code: ActionCode
+    party: Literal["mentor", "mentee"] | None = None
+    needs_approval: bool = False
+    unlocked: bool = True
+
+
+class Account(msgspec.Struct, frozen=True):
+    """How a rule explains itself in a record."""
+
+    summary: str
+    evidence: tuple[Evidence, ...] = ()
+    cause: tuple[CauseLabel, float] | None = None
+    actions: tuple[Action, ...] = ()
+    pair_ids: tuple[str, ...] = ()
+    participant_ids: tuple[str, ...] = ()
+
+
+class Moment(NamedTuple):
+    """The occasion of a judgement.
+
+    Attributes:
+        at_ms: when it is decided: the due instant of a timer, the arrival of a fact (ms UTC).
+        now_ms: the clock, against which absence is judged; -1 while it is undefined. Of a timer, its due instant.
+        fact, ref: the fact at hand and its reference, when a fact is the occasion.
+    """
+
+    at_ms: int
+    now_ms: int
+    fact: Any = None
+    ref: FactRef | None = None
+
+
+class Rule(ABC):
+    """Base of all rules. Instances have no state; one of each exists."""
+
+    id: ClassVar[str]
+    #: stands for the id in stored state; never reused
+    code: ClassVar[int]
+    #: position in `streams.rules.RULES`, set there
+    place: int = -1
+    version: ClassVar[int] = 1
+    klass: ClassVar[RuleClass]
+    subject: ClassVar[SubjectType]
+    Params: ClassVar[type[RuleParams]]
+    rungs: ClassVar[tuple[Rung, ...]]
+    #: facts after which the rule is asked about the subjects they touch
+    reads: ClassVar[frozenset[type]]
+    audience: ClassVar[Audience] = "coordinator"
+    is_absence: ClassVar[bool] = False
+    #: fires on a fact: earlier facts are forgotten when it is switched on with backfill `none`
+    on_fact: ClassVar[bool] = False
+    #: may still open after the program's `ends_at`
+    opens_after_end: ClassVar[bool] = False
+    expires: ClassVar[bool] = True
+
+    @abstractmethod
+    def judge(self, view: View, subject: Subject, params: Any, moment: Moment) -> Verdict:
+        """Judge a subject at an instant. Reads only; must not depend on anything but its arguments."""
+
+    @abstractmethod
+    def explain(self, view: View, subject: Subject, params: Any, moment: Moment, change: str, rung: int) -> Account:
+        """Account for a record about to be written. On `opened` the evidence is everything that led here, later only what is new."""
+
+
+def evidence(
+    text: str,
+    ref: FactRef,
+    *,
+    value: int | float | None = None,
+    threshold: int | float | None = None,
+    window_days: int | None = None,
+) -> Evidence:
+    """Evidence that points at a fact."""
+    return Evidence(text, ref.at_ms, ref.event_id, ref.topic, ref.partition, ref.offset, value, threshold, window_days)
+
+
+def reach_out_actions(pair: PairState, first: str | None) -> tuple[Action, ...]:
+    """The usual first steps of a reactive rule: talk to one party, then to the other; a re-match is unlocked by both.
+
+    Args:
+        pair: the pair concerned.
+        first: participant to talk to first; None = mentors first.
+    """
+    members = sorted(pair.members, key=lambda member: (member.id != first, member.side, member.id))
+    parties: list[Literal["mentor", "mentee"]] = []
+    for member in members:
+        if member.side:
+            party: Literal["mentor", "mentee"] = "mentor" if member.side == 1 else "mentee"
+            if party not in parties:
+                parties.append(party)
+    both = bool(members) and all(member.reached_ms for member in members)
+    steps = tuple(Action("reach_out", party) for party in parties)
+    return (*steps, Action("rematch", needs_approval=True, unlocked=both))

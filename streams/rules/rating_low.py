@@ -1,0 +1,174 @@
+"""rating.low: somebody rated 1 or 2. Judged the moment the rating arrives.
+
+A low rating is the clearest sign there is, so it is never averaged away: one is enough to talk to the person. It weighs more
+when it is a 1, when the same person was low before, or when both partners are low, because then it is not a bad day. It
+weighs less when it is about one meeting and the same person's latest match-quality rating is good.
+
+The condition is true from a low rating until the same person rates 4 or more on the same kind of survey. `closing` surveys
+come too late to help and are left out. What happened before a pair was reopened is left alone.
+
+Source: ratings of 1-2 as the threshold to reach out to both parties: published coordinator advice of mentoring platforms;
+the 60 days are our starting point (two survey waves).
+"""
+
+from typing import Final
+
+from pydantic import Field
+
+import schemas.facts as f
+from streams.causes import cause_of_pair
+from streams.clock import DAY_MS
+from streams.rule import (
+    NOTHING,
+    Account,
+    Duration,
+    Moment,
+    Rule,
+    RuleParams,
+    Rung,
+    Severity,
+    Subject,
+    Verdict,
+    reach_out_actions,
+)
+from streams.rule import evidence as evidence_of
+from streams.state.episode import Evidence
+from streams.state.pair import KINDS, Member, PairState, Rating
+from streams.view import View
+
+GOOD: Final = 4
+_CLOSING: Final = KINDS.index("closing")
+_MQS: Final = KINDS.index("mqs")
+_POST_MEETING: Final = KINDS.index("post_meeting")
+_KIND_WORDS: Final = ("match quality survey", "survey after a meeting", "closing survey", "survey")
+_SIDE_WORDS: Final = ("participant", "mentor", "mentee")
+
+
+class RatingLowParams(RuleParams):
+    low: int = Field(default=2, ge=1, le=3, description="ratings at or below this are low")
+    window: Duration = Field(
+        default=60 * DAY_MS, description="in which a second low rating, or the partner's, makes it high"
+    )
+
+
+class RatingLow(Rule):
+    id = "rating.low"
+    code = 1
+    klass = "reactive"
+    subject = "pair_member"
+    Params = RatingLowParams
+    rungs = (Rung(None, Severity.NOTICE),)
+    reads = frozenset({f.RatingSubmitted})
+    on_fact = True
+    opens_after_end = True
+
+    def judge(self, view: View, subject: Subject, params: RatingLowParams, moment: Moment) -> Verdict:
+        pair = subject.record
+        assert isinstance(pair, PairState)
+        member = pair.member(subject.member)
+        if member is None or not member.ratings:
+            return NOTHING
+        lows = _lows(member, params.low, pair.reopened_ms)
+        fact = moment.fact
+        mine = isinstance(fact, f.RatingSubmitted) and fact.participant_id == member.id
+        uncleared = [low for low in lows if not _is_cleared(member, low)]
+        if not uncleared:
+            at_ms = moment.ref.at_ms if moment.ref is not None else None
+            return Verdict(closes=True, closed_by_ms=at_ms) if mine else NOTHING
+        latest = uncleared[-1]
+        is_low = mine and fact.kind != "closing" and fact.rating <= params.low
+        return Verdict(
+            rung=1,
+            severity=_severity(pair, member, latest, lows, params),
+            fresh=is_low,
+            now=latest.value == 1 if moment.fact is None or not mine else is_low and fact.rating == 1,
+            breaks_silence=is_low and fact.rating == 1,
+            origin=latest.ref,
+        )
+
+    def explain(
+        self, view: View, subject: Subject, params: RatingLowParams, moment: Moment, change: str, rung: int
+    ) -> Account:
+        pair = subject.record
+        assert isinstance(pair, PairState)
+        member = pair.member(subject.member)
+        assert member is not None
+        lows = _lows(member, params.low, pair.reopened_ms)
+        who = _SIDE_WORDS[member.side]
+        days = params.window // DAY_MS
+        facts: list[Evidence] = []
+        if change == "opened":
+            recent = [low for low in lows if lows[-1].ref.at_ms - low.ref.at_ms <= params.window]
+            facts = [_say(low, who, params.low) for low in recent]
+            if (mqs := _latest(member, _MQS)) is not None and mqs.value >= GOOD:
+                facts.append(
+                    evidence_of(f"latest match quality rating of the {who} is {mqs.value}", mqs.ref, value=mqs.value)
+                )
+        elif isinstance(moment.fact, f.RatingSubmitted) and moment.ref is not None:
+            rated = Rating(KINDS.index(moment.fact.kind), moment.fact.rating, moment.ref)
+            rater = pair.member(moment.fact.participant_id)
+            facts = [_say(rated, _SIDE_WORDS[rater.side] if rater is not None else "participant", params.low)]
+        if change == "opened":
+            facts += _partner_lows(pair, member, lows[-1], params)
+        if change in ("resolved", "retracted"):
+            summary = f"The {who} {member.id} no longer has a low rating standing."
+        elif not lows:
+            summary = f"The {who} {member.id} had rated low."
+        else:
+            near = sum(lows[-1].ref.at_ms - low.ref.at_ms <= params.window for low in lows)
+            again = f", {near} low ratings in {days} days" if near > 1 else ""
+            both = "; the partner rated low as well" if _partner_lows(pair, member, lows[-1], params) else ""
+            kind = _KIND_WORDS[lows[-1].kind]
+            summary = f"The {who} {member.id} rated {lows[-1].value} of 5 in a {kind}{again}{both}."
+        return Account(
+            summary=summary,
+            evidence=tuple(sorted(facts, key=lambda each: each.at_ms)),
+            cause=cause_of_pair(view, pair, moment.at_ms, params.window, negative=bool(lows)),
+            actions=reach_out_actions(pair, member.id),
+            pair_ids=(subject.id.partition("/")[0],),
+            participant_ids=tuple(each.id for each in pair.members),
+        )
+
+
+def _lows(member: Member, low: int, since_ms: int) -> list[Rating]:
+    return [
+        rating
+        for rating in member.ratings
+        if rating.value <= low and rating.kind != _CLOSING and rating.ref.at_ms >= since_ms
+    ]
+
+
+def _is_cleared(member: Member, low: Rating) -> bool:
+    return any(
+        rating.value >= GOOD and rating.kind == low.kind and rating.ref.at_ms > low.ref.at_ms
+        for rating in member.ratings
+    )
+
+
+def _latest(member: Member, kind: int) -> Rating | None:
+    return next((rating for rating in reversed(member.ratings) if rating.kind == kind), None)
+
+
+def _severity(pair: PairState, member: Member, latest: Rating, lows: list[Rating], params: RatingLowParams) -> Severity:
+    near = sum(abs(latest.ref.at_ms - low.ref.at_ms) <= params.window for low in lows)
+    if latest.value == 1 or near >= 2 or _partner_lows(pair, member, latest, params):
+        return Severity.HIGH
+    mqs = _latest(member, _MQS)
+    if latest.kind == _POST_MEETING and mqs is not None and mqs.value >= GOOD:
+        return Severity.NOTICE
+    return Severity.WARNING
+
+
+def _partner_lows(pair: PairState, member: Member, latest: Rating, params: RatingLowParams) -> list[Evidence]:
+    return [
+        _say(low, _SIDE_WORDS[partner.side], params.low)
+        for partner in pair.members
+        if partner.id != member.id
+        for low in _lows(partner, params.low, pair.reopened_ms)
+        if abs(latest.ref.at_ms - low.ref.at_ms) <= params.window
+    ]
+
+
+def _say(rating: Rating, who: str, low: int) -> Evidence:
+    text = f"the {who} rated {rating.value} of 5 in a {_KIND_WORDS[rating.kind]}"
+    return evidence_of(text, rating.ref, value=rating.value, threshold=low)

@@ -1,0 +1,203 @@
+"""Rule sets: what is asked of which program, as data.
+
+A rule file is a tree (TOML on disk, JSON on a topic): `rules.<id>` with parameters, `programs.<program>.rules.<id>` with
+overrides, `neglect`, `words`. An empty tree is the shipped defaults. What comes into force is the *expanded* tree, in which
+every parameter of every rule is written out; its content hash covers that, so new shipped defaults change nothing until
+somebody activates them. Parameters of rules this code does not know any more are refused, not ignored.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streams.clock import DAY_MS, HOUR_MS
+from streams.rule import Duration, Rule, RuleParams
+from streams.rules import RULES, RULES_BY_ID
+from streams.words import DEFAULT_WORDS
+
+HASH_CHARACTERS: Final = 32
+
+
+class RulesetError(ValueError):
+    """A rule set that cannot come into force. `problems` has one sentence each, naming the place and the nearest valid name."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Neglect(BaseModel):
+    """How long an unacknowledged intervention may wait before somebody else is told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    critical: Duration = Field(default=1 * HOUR_MS)
+    high: Duration = Field(default=1 * DAY_MS)
+    warning_working_days: int = Field(default=3, ge=1, le=30)
+    ack_lapses_after: Duration = Field(default=7 * DAY_MS)
+
+
+class RuleSet:
+    """An expanded rule set, ready to be asked. Immutable.
+
+    Attributes:
+        tree: the expanded tree, JSON-ready.
+        hash: content hash, 32 hexadecimal characters.
+        words: word lists by language and list name.
+    """
+
+    __slots__ = ("_base", "_programs", "hash", "neglect", "tree", "words")
+
+    def __init__(
+        self,
+        tree: dict[str, Any],
+        base: tuple[RuleParams, ...],
+        programs: dict[str, tuple[RuleParams, ...]],
+        neglect: Neglect,
+    ) -> None:
+        self.tree = tree
+        self._base = base
+        self._programs = programs
+        self.neglect = neglect
+        self.words: Mapping[str, Mapping[str, list[str]]] = tree["words"]
+        self.hash = sha256(_canonical(tree)).hexdigest()[:HASH_CHARACTERS]
+
+    def params(self, rule: Rule, program_id: str) -> RuleParams:
+        """Parameters of a rule in a program."""
+        return self._programs.get(program_id, self._base)[rule.place]
+
+    def differs(self, former: "RuleSet", rule: Rule) -> bool:
+        """Whether a rule is told anything else than by a former rule set, in any program."""
+        programs = self._programs.keys() | former._programs.keys() | {""}
+        return any(self.params(rule, program) != former.params(rule, program) for program in programs)
+
+    def encoded(self) -> bytes:
+        """The expanded tree as canonical JSON."""
+        return _canonical(self.tree)
+
+
+def _canonical(tree: Any) -> bytes:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def parse(tree: Mapping[str, Any]) -> RuleSet:
+    """Check a tree and expand it. Expanding an expanded tree gives the same tree.
+
+    Raises: RulesetError naming every problem.
+    """
+    problems: list[str] = []
+    _check_names(tree, ("rules", "programs", "neglect", "words"), "", problems)
+    rules = _table(tree, "rules", problems)
+    base = _rules(RULES, rules, {}, "rules", problems)
+    programs: dict[str, dict[str, RuleParams]] = {}
+    for program_id, override in _table(tree, "programs", problems).items():
+        where = f"programs.{program_id}"
+        if not isinstance(override, Mapping):
+            problems.append(f"{where} is not a table")
+            continue
+        _check_names(override, ("rules",), where, problems)
+        own = _table(override, "rules", problems)
+        named = [rule for rule in RULES if rule.id in own]
+        programs[program_id] = _rules(named, own, rules, f"{where}.rules", problems)
+    neglect = _model(Neglect, _table(tree, "neglect", problems), "neglect", problems)
+    words = _words(tree.get("words", DEFAULT_WORDS), problems)
+    if problems:
+        raise RulesetError(problems)
+    assert isinstance(neglect, Neglect)
+    expanded = {
+        "rules": {rule_id: params.model_dump(mode="json") for rule_id, params in base.items()},
+        "programs": {
+            program_id: {"rules": {rule_id: params.model_dump(mode="json") for rule_id, params in override.items()}}
+            for program_id, override in sorted(programs.items())
+        },
+        "neglect": neglect.model_dump(mode="json"),
+        "words": words,
+    }
+    ordered = {
+        program_id: tuple(override.get(rule.id, base[rule.id]) for rule in RULES)
+        for program_id, override in programs.items()
+    }
+    return RuleSet(expanded, tuple(base[rule.id] for rule in RULES), ordered, neglect)
+
+
+@lru_cache(maxsize=64)
+def load(encoded: bytes) -> RuleSet:
+    """Read an expanded tree back from its stored JSON. Raises RulesetError when this code cannot obey it."""
+    return parse(json.loads(encoded))
+
+
+def shipped() -> RuleSet:
+    """The defaults this code ships with: the rule set of an empty file."""
+    return load(b"{}")
+
+
+def _table(tree: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
+    value = tree.get(name, {})
+    if isinstance(value, Mapping):
+        return value
+    problems.append(f"{name} is not a table")
+    return {}
+
+
+def _check_names(tree: Mapping[str, Any], valid: tuple[str, ...], where: str, problems: list[str]) -> None:
+    for name in tree:
+        if name not in valid:
+            problems.append(f"{where + '.' if where else ''}{name}: {_unknown(name, valid)}")
+
+
+def _unknown(name: str, valid: Any) -> str:
+    near = get_close_matches(str(name), list(valid), n=1)
+    return f"unknown name, did you mean {near[0]}?" if near else f"unknown name, known are {', '.join(sorted(valid))}"
+
+
+def _rules(
+    rules: Iterable[Rule], tree: Mapping[str, Any], under: Mapping[str, Any], where: str, problems: list[str]
+) -> dict[str, RuleParams]:
+    for rule_id in tree:
+        if rule_id not in RULES_BY_ID:
+            problems.append(f'{where}."{rule_id}": {_unknown(rule_id, RULES_BY_ID)}')
+    found: dict[str, RuleParams] = {}
+    for rule in rules:
+        own, base = tree.get(rule.id, {}), under.get(rule.id, {})
+        place = f'{where}."{rule.id}"'
+        if not isinstance(own, Mapping) or not isinstance(base, Mapping):
+            problems.append(f"{place} is not a table")
+            continue
+        params = _model(rule.Params, {**base, **own}, place, problems)
+        if params is not None:
+            assert isinstance(params, RuleParams)
+            found[rule.id] = params
+    return found
+
+
+def _model(model: type[BaseModel], values: Mapping[str, Any], where: str, problems: list[str]) -> BaseModel | None:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = ".".join(map(str, problem["loc"]))
+            words = _unknown(name, model.model_fields) if problem["type"] == "extra_forbidden" else problem["msg"]
+            problems.append(f"{where}.{name}: {words}" if name else f"{where}: {words}")
+        return None
+
+
+def _words(tree: Any, problems: list[str]) -> dict[str, dict[str, list[str]]]:
+    words: dict[str, dict[str, list[str]]] = {}
+    if not isinstance(tree, Mapping):
+        problems.append("words is not a table")
+        return words
+    for language, lists in tree.items():
+        if not isinstance(lists, Mapping):
+            problems.append(f"words.{language} is not a table")
+            continue
+        for name, phrases in lists.items():
+            if isinstance(phrases, str) or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
+                problems.append(f"words.{language}.{name} is not a list of words or phrases")
+            else:
+                words.setdefault(language, {})[name] = list(phrases)
+    return words

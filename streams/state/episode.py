@@ -1,0 +1,66 @@
+"""What is remembered of one rule on one subject: the episode in progress, or what closing it left behind."""
+
+from enum import IntEnum
+
+import msgspec
+
+
+class FactRef(msgspec.Struct, array_like=True, frozen=True):
+    """Where a fact stands, so that evidence can be looked up: its id and, when it came through a broker, its coordinates."""
+
+    event_id: str
+    topic: int
+    partition: int
+    offset: int
+    at_ms: int
+
+
+class Evidence(msgspec.Struct, array_like=True, frozen=True):
+    """One line of evidence. `topic` is an index into the catalogue's inbound topics, -1 when no record stands behind it."""
+
+    text: str
+    at_ms: int
+    event_id: str | None = None
+    topic: int = -1
+    partition: int = -1
+    offset: int = -1
+    value: int | float | None = None
+    threshold: int | float | None = None
+    window_days: int | None = None
+
+
+class Phase(IntEnum):
+    """Where the life of (rule, subject) stands. Values are stored: append, never renumber."""
+
+    ARMED = 0
+    OPEN = 1
+    ACKNOWLEDGED = 2
+    SNOOZED = 3
+    HELD = 4  # closed, and the condition has not been false since
+    SILENT = 5  # true before the rule was switched on, or forgotten under backfill = none: silent until false once
+
+
+class Episode(msgspec.Struct, array_like=True):
+    """The life of one (rule, subject). `rule` is the rule's code, `member` names the person of a pair_member subject."""
+
+    rule: int
+    member: str
+    phase: Phase = Phase.ARMED
+    number: int = 0
+    rung: int = 0
+    severity: int = 0
+    id: str = ""
+    sequence: int = -1
+    opened_ms: int = 0
+    last_ms: int = 0
+    closed_ms: int = 0
+    mute_until_ms: int = 0
+    snoozed_until_ms: int = 0
+    silence: str = ""
+    entered_ms: int = 0
+    acted_ms: int = 0
+    evidence: list[Evidence] = []
+
+    @property
+    def is_open(self) -> bool:
+        return Phase.OPEN <= self.phase <= Phase.SNOOZED

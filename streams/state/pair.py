@@ -1,0 +1,99 @@
+"""What we remember of a pair: who, since when, what was planned and held, who spoke last, how it was rated."""
+
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from streams.state.episode import FactRef
+from streams.state.record import Record
+
+MAX_RATINGS: Final = 8
+MAX_BOOKINGS: Final = 8
+
+
+class PairPhase(IntEnum):
+    """State of a pair. Stored: append, never renumber."""
+
+    PROVISIONAL = 0  # facts came before the pair itself was published
+    DRAFT = 1
+    ACTIVE = 2
+    CLOSED = 3
+    ARCHIVED = 4
+
+
+class Side(IntEnum):
+    UNKNOWN = 0
+    MENTOR = 1
+    MENTEE = 2
+
+
+class Rating(msgspec.Struct, array_like=True, frozen=True):
+    """One rating, 1..5, of a survey kind (index into `KINDS`)."""
+
+    kind: int
+    value: int
+    ref: FactRef
+
+
+KINDS: Final = ("mqs", "post_meeting", "closing", "custom")
+
+
+class Booking(msgspec.Struct, array_like=True, frozen=True):
+    """The newest word on a meeting that has not been held: planned for the half-open [start, end), or cancelled."""
+
+    meeting_id: str
+    start_ms: int
+    end_ms: int
+    ref: FactRef
+    cancelled: bool = False
+
+
+class Member(msgspec.Struct, array_like=True):
+    """One person inside a pair. Instants are event times in ms UTC, 0 = never."""
+
+    id: str
+    side: Side = Side.UNKNOWN
+    contact_ms: int = 0  # last contact in a fact that names the pair
+    attempt_ms: int = 0  # latest attempt towards the other
+    reached_ms: int = 0  # a coordinator reached out to this party
+    ratings: list[Rating] = []
+
+
+class PairState(Record, kw_only=True):
+    """State of one pair; `program_id` and `pair_id` stand in the key."""
+
+    phase: PairPhase = PairPhase.PROVISIONAL
+    one_to_one: bool = True
+    changed_ms: int = 0  # occurred_at of the reference fact in force
+    first_seen_ms: int = 0
+    matched_ms: int = 0
+    reopened_ms: int = 0
+    closed_ms: int = 0
+    close_reason: str = ""
+    matched: FactRef | None = None
+    members: list[Member] = []
+    held_count: int = 0
+    last_held_ms: int = 0
+    held: FactRef | None = None
+    bookings: list[Booking] = []
+    #: the last to speak in the pair (index into members, -1 = nobody) and when
+    speaker: int = -1
+    spoke_ms: int = 0
+    #: digests (6 B each) of held meetings, so that a repeat is recognised for good
+    held_seen: bytes = b""
+
+    @property
+    def is_active(self) -> bool:
+        return self.phase is PairPhase.ACTIVE
+
+    def member(self, participant_id: str) -> Member | None:
+        for member in self.members:
+            if member.id == participant_id:
+                return member
+        return None
+
+    def partner(self, participant_id: str) -> Member | None:
+        """The other one of a one-to-one pair, None in a group or when nobody else is known."""
+        others = [member for member in self.members if member.id != participant_id]
+        return others[0] if len(others) == 1 else None

@@ -1,0 +1,225 @@
+"""Everything one journal partition remembers: records with their timers, clock, marks against repeats, rule sets in force.
+
+What is stored for it, beside the records, all keyed by a leading NUL that no id has:
+`position` (always the last row of a commit), `sources` (what the clock waits for), `source/<topic>/<partition>` (how far a
+source has been read, in time and in offsets), `ruleset/<scope>`, `sweep`, `faults`, `seen/<day>/<chunk>`, `erased/<fingerprint>`.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from streams.clock import DAY_MS, UNDEFINED, SourceClock
+from streams.state.record import NEVER, VERSION, Record
+from streams.state.seen import Seen
+from streams.state.table import NewerState, Table, is_record
+
+POSITION_KEY: Final = b"\x00position"
+_SOURCES_KEY: Final = b"\x00sources"
+_SOURCE: Final = b"\x00source/"
+_RULESET: Final = b"\x00ruleset/"
+_SWEEP_KEY: Final = b"\x00sweep"
+_FAULTS_KEY: Final = b"\x00faults"
+_SEEN: Final = b"\x00seen/"
+_ERASED: Final = b"\x00erased/"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class Sweep(msgspec.Struct, array_like=True):
+    """Work on many records that one entry caused: which, why, and how far it has come (`after`, a key, the cursor).
+
+    `rules` are the codes to look at, empty = all that the cause can move; `backfill` is empty unless a rule set was switched on.
+    """
+
+    scope: str
+    at_ms: int
+    now_ms: int
+    backfill: str
+    rules: list[int]
+    after: bytes = b""
+
+
+class StoredRuleset(msgspec.Struct, array_like=True, frozen=True):
+    """A rule set in force: the expanded tree as JSON, and its content hash."""
+
+    hash: str
+    tree: bytes
+
+
+class Faults(msgspec.Struct, array_like=True):
+    """Exceptions of rules and folds: how many per name, and the latest few with the offset of their entry."""
+
+    counts: dict[str, int] = {}
+    latest: list[tuple[int, str, str]] = []
+
+
+class Partition:
+    """State of one journal partition. Changes only through `streams.engine`; holds no opinion of its own."""
+
+    def __init__(self) -> None:
+        self.applied = -1
+        self.version = ""
+        self.table = Table()
+        self.seen = Seen()
+        self.clock = SourceClock()
+        self.rulesets: dict[str, StoredRuleset] = {}
+        self.sweep: Sweep | None = None
+        self.faults = Faults()
+        #: fingerprints of erased participants: what still names them is dropped
+        self.erased: set[int] = set()
+        #: highest source offset applied, per (topic, partition): what is not above it is a repeat by ingest
+        self.marks: dict[tuple[str, int], int] = {}
+        #: (due instant, record key): one live entry per record, see `Record.armed_ms`
+        self.timers: list[tuple[int, bytes]] = []
+        #: what happened since the start of this process, for metrics and summaries; not stored
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self._dirty_sources: dict[bytes, None] = {}
+        self._dirty: dict[bytes, None] = {}
+
+    # -- timers
+
+    def rearm(self, key: bytes, record: Record) -> None:
+        """Make sure the heap wakes this record no later than its earliest timer."""
+        due = record.next_due_ms()
+        if due != NEVER and (record.armed_ms == NEVER or due < record.armed_ms):
+            record.armed_ms = due
+            heapq.heappush(self.timers, (due, key))
+
+    def next_timer(self) -> int:
+        """Instant of the earliest heap entry, `NEVER` when there is none. It may be stale."""
+        return self.timers[0][0] if self.timers else NEVER
+
+    def pop_timer(self) -> tuple[int, bytes, Record] | None:
+        """Take the earliest heap entry; None when it was stale (its record is gone, or wakes at another instant)."""
+        due, key = heapq.heappop(self.timers)
+        record = self.table.get(key)
+        if record is None or record.armed_ms != due:
+            return None
+        record.armed_ms = NEVER
+        self.table.touch(key)
+        return due, key, record
+
+    # -- marks, clock, rule sets
+
+    def is_repeat(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether ingest wrote this source record before; otherwise remembers it."""
+        source = (topic, partition)
+        if offset <= self.marks.get(source, -1):
+            return True
+        self.marks[source] = offset
+        self._dirty_sources[f"{topic}/{partition}".encode()] = None
+        return False
+
+    def touch_source(self, source: str) -> None:
+        self._dirty_sources[source.encode()] = None
+
+    def touch_sources(self) -> None:
+        self._dirty[_SOURCES_KEY] = None
+
+    def put_ruleset(self, scope: str, ruleset: StoredRuleset) -> None:
+        self.rulesets[scope] = ruleset
+        self._dirty[_RULESET + scope.encode()] = None
+
+    def touch_sweep(self) -> None:
+        self._dirty[_SWEEP_KEY] = None
+
+    def note_fault(self, name: str, error: BaseException) -> None:
+        """Record that a rule or a fold raised on the entry at hand. Names and error classes only, never values."""
+        faults = self.faults
+        faults.counts[name] = faults.counts.get(name, 0) + 1
+        faults.latest = [*faults.latest[-9:], (self.applied + 1, name, type(error).__name__)]
+        self.counts["faults", name] += 1
+        self._dirty[_FAULTS_KEY] = None
+
+    def day_of(self, arrived_ms: int) -> int:
+        """Day under which an event id is remembered: of the engine's clock, of the arrival while there is none."""
+        return (self.clock.now_ms if self.clock.now_ms != UNDEFINED else arrived_ms) // DAY_MS
+
+    def put_erased(self, mark: int) -> None:
+        self.erased.add(mark)
+        self._dirty[_ERASED + mark.to_bytes(8, "big")] = None
+
+    # -- stored form
+
+    def pending(self) -> int:
+        return self.table.dirty_count
+
+    def flush(self) -> list[tuple[bytes, bytes | None]]:
+        """Rows to be written to the state topic, the position last; what they hold is no longer pending."""
+        rows = self.table.flush()
+        for day, number, packed in self.seen.dirty():
+            rows.append((_SEEN + day.to_bytes(4, "big") + number.to_bytes(4, "big"), packed))
+        clock = self.clock
+        for source in self._dirty_sources:
+            topic, _, partition = source.decode().rpartition("/")
+            progress = clock.progress.get(source.decode(), UNDEFINED)
+            rows.append((_SOURCE + source, _encode((VERSION, self.marks.get((topic, int(partition)), -1), progress))))
+        for key in self._dirty:
+            rows.append((key, self._encode_own(key)))
+        self._dirty_sources, self._dirty = {}, {}
+        rows.append((POSITION_KEY, _encode((VERSION, self.applied, clock.now_ms, self.version))))
+        return rows
+
+    def _encode_own(self, key: bytes) -> bytes | None:
+        clock = self.clock
+        if key == _SOURCES_KEY:
+            return _encode((VERSION, clock.records, clock.expected, clock.since, clock.gaps))
+        if key == _SWEEP_KEY:
+            return None if self.sweep is None else _encode((VERSION, self.sweep))
+        if key == _FAULTS_KEY:
+            return _encode((VERSION, self.faults))
+        if key.startswith(_ERASED):
+            return _encode((VERSION,))
+        return _encode((VERSION, self.rulesets[key.removeprefix(_RULESET).decode()]))
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Fill an empty partition from its stored rows. Raises `NewerState` when later code wrote them."""
+        records: list[tuple[bytes, bytes]] = []
+        chunks: list[tuple[int, int, bytes]] = []
+        for key, raw in rows:
+            if is_record(key):
+                records.append((key, raw))
+            elif key.startswith(_SEEN):
+                at = len(_SEEN)
+                chunks.append((int.from_bytes(key[at : at + 4], "big"), int.from_bytes(key[at + 4 :], "big"), raw))
+            else:
+                self._restore_own(key, _decode(raw))
+        self.table.restore(records)
+        self.seen.restore(chunks)
+        for key, record in self.table.items():
+            if record.armed_ms != NEVER:
+                self.timers.append((record.armed_ms, key))
+        heapq.heapify(self.timers)
+
+    def _restore_own(self, key: bytes, row: list[Any]) -> None:
+        version, *values = row
+        if version > VERSION:
+            raise NewerState(f"state row has version {version}, this code reads up to {VERSION}")
+        clock = self.clock
+        if key == POSITION_KEY:
+            self.applied, clock.now_ms, self.version = values
+        elif key == _SOURCES_KEY:
+            clock.records, clock.since = values[0], values[2]
+            clock.expected, clock.gaps = tuple(values[1]), [(start, end) for start, end in values[3]]
+        elif key == _SWEEP_KEY:
+            self.sweep = msgspec.convert(values[0], Sweep)
+        elif key == _FAULTS_KEY:
+            self.faults = msgspec.convert(values[0], Faults)
+        elif key.startswith(_RULESET):
+            self.rulesets[key.removeprefix(_RULESET).decode()] = msgspec.convert(values[0], StoredRuleset)
+        elif key.startswith(_ERASED):
+            self.erased.add(int.from_bytes(key[len(_ERASED) :], "big"))
+        elif key.startswith(_SOURCE):
+            source = key.removeprefix(_SOURCE).decode()
+            topic, _, partition = source.rpartition("/")
+            if values[0] >= 0:
+                self.marks[topic, int(partition)] = values[0]
+            if values[1] != UNDEFINED:
+                clock.progress[source] = values[1]
+        else:
+            raise NewerState(f"unknown state row {key!r}")

@@ -1,0 +1,38 @@
+"""What every stored record shares: a schema version, the wake-up times its rules asked for, and episodes."""
+
+from typing import Final
+
+import msgspec
+
+from streams.state.episode import Episode, Phase
+
+#: Schema version of the records written by this code. Later code reads earlier versions, earlier code refuses later ones.
+VERSION: Final = 1
+NEVER: Final = 0
+
+
+class Record(msgspec.Struct, array_like=True, kw_only=True):
+    """Base of the records of pairs, participants and programs.
+
+    `armed_ms` is the one live entry of this record in the partition's timer heap (`NEVER` = none). It is stored, so that
+    the heap rebuilt after a restart is the heap that was lost.
+    """
+
+    v: int = VERSION
+    armed_ms: int = NEVER
+    #: rule code → instant (ms UTC) at which that rule wants to look again; code 0 is the record's own housekeeping
+    timers: dict[int, int] = {}
+    episodes: list[Episode] = []
+
+    def episode(self, rule: int, member: str = "") -> Episode | None:
+        for episode in self.episodes:
+            if episode.rule == rule and episode.member == member:
+                return episode
+        return None
+
+    def open_episode(self, rule: int, member: str = "") -> Episode | None:
+        episode = self.episode(rule, member)
+        return episode if episode is not None and Phase.OPEN <= episode.phase <= Phase.SNOOZED else None
+
+    def next_due_ms(self) -> int:
+        return min(self.timers.values(), default=NEVER)

@@ -1,0 +1,101 @@
+"""Which event ids have been seen: seven days of 64-bit hashes, packed.
+
+Two forms of the same thing. What is stored: chunks of at most 64 hashes (512 B) per day, of which only the last is ever
+rewritten, so a fact costs 8 B of state whatever the size of its program. What is looked up: one open-addressing table over
+all days, 16 to 48 B per hash, where a Python `set` would take 70. The table is rebuilt from the chunks when a day falls out.
+
+A false repeat needs two ids of one week and partition with the same 64-bit hash: at a million facts a week, once in
+37 million weeks.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Final
+
+KEEP_DAYS: Final = 7
+CHUNK_BYTES: Final = 512
+_SMALLEST: Final = 256
+
+
+def fingerprint(topic: int, program_id: str, event_id: str) -> int:
+    """64-bit hash of an event's identity: topic, program and event id. Never 0, which marks a free place."""
+    digest = blake2b(f"{topic}/{program_id}/{event_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
+
+
+class Seen:
+    """Hashes of the last `KEEP_DAYS` days, by day of the engine's clock (days since 1970)."""
+
+    __slots__ = ("_chunks", "_dirty", "_mask", "_table", "_tails", "_used")
+
+    def __init__(self) -> None:
+        self._chunks: dict[tuple[int, int], bytearray] = {}
+        self._tails: dict[int, int] = {}  # day → number of its last chunk; chunks are numbered from 0 without holes
+        self._dirty: dict[tuple[int, int], None] = {}
+        self._table = array("Q", bytes(8 * _SMALLEST))
+        self._mask = _SMALLEST - 1
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    def add(self, value: int, day: int) -> bool:
+        """Remember a hash under a day; returns False, and changes nothing, when it is known already."""
+        table, mask = self._table, self._mask
+        place = value & mask
+        while held := table[place]:
+            if held == value:
+                return False
+            place = (place + 1) & mask
+        table[place] = value
+        self._used += 1
+        number = self._tails.get(day, -1)
+        if number < 0 or len(self._chunks[day, number]) >= CHUNK_BYTES:
+            number += 1
+            self._tails[day] = number
+            self._chunks[day, number] = bytearray()
+        self._chunks[day, number] += value.to_bytes(8, "little")
+        self._dirty[day, number] = None
+        if self._used * 2 > mask:
+            self._rebuild()
+        return True
+
+    def expire(self, today: int) -> None:
+        """Forget the days before `today - KEEP_DAYS`; cheap while no day falls out."""
+        first = today - KEEP_DAYS
+        gone = sorted(day for day in self._tails if day < first)
+        if not gone:
+            return
+        for day in gone:
+            for number in range(self._tails.pop(day) + 1):
+                del self._chunks[day, number]
+                self._dirty[day, number] = None
+        self._rebuild()
+
+    def dirty(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """Chunks changed since the last call as (day, number, packed hashes); None where the day was forgotten."""
+        changed, self._dirty = self._dirty, {}
+        for day, number in changed:
+            chunk = self._chunks.get((day, number))
+            yield day, number, None if chunk is None else bytes(chunk)
+
+    def restore(self, chunks: Iterable[tuple[int, int, bytes]]) -> None:
+        """Fill an empty memory from its stored chunks."""
+        for day, number, packed in chunks:
+            self._chunks[day, number] = bytearray(packed)
+            self._tails[day] = max(number, self._tails.get(day, -1))
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        size, count = _SMALLEST, sum(map(len, self._chunks.values())) // 8
+        while size < 3 * count:
+            size *= 2
+        table, mask = array("Q", bytes(8 * size)), size - 1
+        for chunk in self._chunks.values():
+            for value in array("Q", bytes(chunk)):
+                place = value & mask
+                while table[place]:
+                    place = (place + 1) & mask
+                table[place] = value
+        self._table, self._mask, self._used = table, mask, count

@@ -1,0 +1,138 @@
+"""The state table of one partition: keyed records, cold as stored bytes, hot as objects while they are worked on.
+
+A cold record costs its encoded size plus two dictionary slots, so that a pair with its two people stays below 2 KB. A record
+becomes hot when it is first asked for; a flush encodes what changed and, when too many are hot, lets all of them go cold.
+Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
+from streams.state.program import ProgramState
+from streams.state.record import VERSION, Record
+
+HOT_LIMIT: Final = 20_000
+
+_KINDS: Final[dict[int, type[Record]]] = {ord("p"): PairState, ord("m"): ParticipantState, ord("g"): ProgramState}
+_DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class NewerState(Exception):
+    """State was written by later code than this. Run that version or a later one."""
+
+
+def pair_key(program_id: str, pair_id: str) -> bytes:
+    return f"p{program_id}/{pair_id}".encode()
+
+
+def participant_key(program_id: str, participant_id: str) -> bytes:
+    return f"m{program_id}/{participant_id}".encode()
+
+
+def program_key(program_id: str) -> bytes:
+    return f"g{program_id}".encode()
+
+
+def is_record(key: bytes) -> bool:
+    return key[0] in _KINDS
+
+
+def program_of(key: bytes) -> str:
+    """Program id inside a record's key."""
+    return key[1:].partition(b"/")[0].decode()
+
+
+def subject_of(key: bytes) -> str:
+    """Pair or participant id inside a record's key; the program id for a program."""
+    program, _, subject = key[1:].partition(b"/")
+    return (subject or program).decode()
+
+
+def decode_record(key: bytes, raw: bytes) -> Record:
+    """Decode a stored record. Raises `NewerState` when later code wrote it, `msgspec.DecodeError` when it is damaged."""
+    try:
+        record = _DECODE[key[0]](raw)
+    except msgspec.ValidationError:
+        version = msgspec.msgpack.decode(raw)[0]
+        if version > VERSION:
+            raise NewerState(f"state record has version {version}, this code reads up to {VERSION}") from None
+        raise
+    if record.v > VERSION:
+        raise NewerState(f"state record has version {record.v}, this code reads up to {VERSION}")
+    return record
+
+
+class Table:
+    """Records by key. Whoever changes a record says so with `touch`."""
+
+    __slots__ = ("_cold", "_dirty", "_hot")
+
+    def __init__(self) -> None:
+        self._cold: dict[bytes, bytes] = {}
+        self._hot: dict[bytes, Record] = {}
+        self._dirty: dict[bytes, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._cold) + sum(1 for key in self._dirty if key in self._hot and key not in self._cold)
+
+    @property
+    def dirty_count(self) -> int:
+        return len(self._dirty)
+
+    def get(self, key: bytes) -> Record | None:
+        record = self._hot.get(key)
+        if record is None:
+            raw = self._cold.get(key)
+            if raw is None:
+                return None
+            record = self._hot[key] = decode_record(key, raw)
+        return record
+
+    def put(self, key: bytes, record: Record) -> None:
+        self._hot[key] = record
+        self._dirty[key] = None
+
+    def touch(self, key: bytes) -> None:
+        self._dirty[key] = None
+
+    def delete(self, key: bytes) -> None:
+        self._hot.pop(key, None)
+        self._dirty[key] = None
+
+    def keys(self, prefix: bytes) -> list[bytes]:
+        """All keys with a prefix, sorted."""
+        found = [key for key in self._cold if key.startswith(prefix)]
+        found += [key for key in self._dirty if key.startswith(prefix) and key in self._hot and key not in self._cold]
+        gone = {key for key in self._dirty if key not in self._hot}
+        return sorted(key for key in found if key not in gone)
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        self._cold.update(rows)
+
+    def items(self) -> Iterator[tuple[bytes, Record]]:
+        """Every record, without making it hot."""
+        for key in self.keys(b""):
+            record = self._hot.get(key)
+            yield key, record if record is not None else decode_record(key, self._cold[key])
+
+    def flush(self) -> list[tuple[bytes, bytes | None]]:
+        """Encode what changed; None marks a deleted record."""
+        rows: list[tuple[bytes, bytes | None]] = []
+        hot, cold = self._hot, self._cold
+        for key in self._dirty:
+            record = hot.get(key)
+            if record is None:
+                cold.pop(key, None)
+                rows.append((key, None))
+            else:
+                raw = cold[key] = _encode(record)
+                rows.append((key, raw))
+        self._dirty = {}
+        if len(hot) > HOT_LIMIT:
+            self._hot = {}
+        return rows

@@ -1,0 +1,120 @@
+"""What folds and rules see of a partition: the records of one program, its calendar, and how far observation reaches back.
+
+Rules read through a view and never write; folds write records through it and say so with `touch`.
+"""
+
+from typing import Final
+
+from streams.calendar import FOREVER, Calendar, Interval, calendar_of, union
+from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
+from streams.state.partition import Partition
+from streams.state.program import ProgramState
+from streams.state.table import pair_key, participant_key, program_key
+
+#: Inbound topics in the order in which stored references number them: append, never renumber.
+TOPICS: Final = (
+    "participant-activity",
+    "meetings",
+    "ratings",
+    "sentiment",
+    "programs",
+    "pairs",
+    "participants",
+    "coordinator-actions",
+    "rulesets",
+)
+TOPIC_CODES: Final = {topic: code for code, topic in enumerate(TOPICS)}
+
+
+class View:
+    """One program inside a partition. `program` is never None: an unknown program is always-on, UTC, without breaks."""
+
+    __slots__ = ("_calendar", "_program_stops", "partition", "program", "program_id", "program_key")
+
+    def __init__(self, partition: Partition, program_id: str) -> None:
+        self.partition = partition
+        self.program_id = program_id
+        self.program_key = program_key(program_id)
+        program = partition.table.get(self.program_key)
+        if program is None:
+            program = ProgramState()
+            partition.table.put(self.program_key, program)
+        assert isinstance(program, ProgramState)
+        self.program = program
+        self._calendar: Calendar | None = None
+        self._program_stops: tuple[Interval, ...] = ()
+
+    # -- records
+
+    def pair(self, pair_id: str) -> PairState | None:
+        record = self.partition.table.get(pair_key(self.program_id, pair_id))
+        assert record is None or isinstance(record, PairState)
+        return record
+
+    def participant(self, participant_id: str) -> ParticipantState | None:
+        record = self.partition.table.get(participant_key(self.program_id, participant_id))
+        assert record is None or isinstance(record, ParticipantState)
+        return record
+
+    def make_pair(self, pair_id: str, seen_ms: int) -> PairState:
+        """The record of a pair about to be changed; a pair never heard of starts as provisional."""
+        key = pair_key(self.program_id, pair_id)
+        record = self.partition.table.get(key)
+        if record is None:
+            record = PairState(first_seen_ms=seen_ms)
+            self.partition.table.put(key, record)
+        else:
+            self.partition.table.touch(key)
+        assert isinstance(record, PairState)
+        return record
+
+    def make_participant(self, participant_id: str) -> ParticipantState:
+        """The record of a participant about to be changed."""
+        key = participant_key(self.program_id, participant_id)
+        record = self.partition.table.get(key)
+        if record is None:
+            record = ParticipantState()
+            self.partition.table.put(key, record)
+        else:
+            self.partition.table.touch(key)
+        assert isinstance(record, ParticipantState)
+        return record
+
+    def touch_program(self) -> None:
+        self.partition.table.touch(self.program_key)
+
+    # -- time
+
+    @property
+    def calendar(self) -> Calendar:
+        """Calendar of the program as known now."""
+        if self._calendar is None:
+            program = self.program
+            self._calendar = calendar_of(program.timezone, tuple(program.breaks), program.ends_ms or None)
+            outside = [(-FOREVER, program.starts_ms)] if program.starts_ms else []
+            if program.ends_ms:
+                outside.append((program.ends_ms, FOREVER))
+            self._program_stops = union(self._calendar.breaks, outside, self.partition.clock.gaps)
+        return self._calendar
+
+    def forget_calendar(self) -> None:
+        self._calendar = None
+
+    @property
+    def observed_from_ms(self) -> int:
+        """Absence is never counted from before this instant; `UNDEFINED` when everything has been seen."""
+        return self.partition.clock.observed_from_ms
+
+    @property
+    def program_stops(self) -> tuple[Interval, ...]:
+        """When the clock of every absence rule of the program stands still: breaks, outside its run, gaps in observation."""
+        _ = self.calendar
+        return self._program_stops
+
+    def stops(self, pair: PairState) -> tuple[Interval, ...]:
+        """The same for a pair: either partner not active stops it too."""
+        people = [
+            person for member in pair.members if (person := self.participant(member.id)) is not None and person.stops
+        ]
+        return union(self.program_stops, *(person.stops for person in people)) if people else self.program_stops
