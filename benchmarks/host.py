@@ -74,7 +74,10 @@ def fill(brokers: str, topic: str, records: int, seed: int = 1) -> None:
 def run_host(brokers: str, prefix: str, records: int, folder: Path, timeout_s: float = 120.0) -> Figures:
     """Run one worker until it has applied everything."""
     log = folder / "worker.log"
-    with log.open("wb") as output, _pinned([sys.executable, "-m", "benchmarks.pair_worker", brokers, prefix], output) as worker:
+    with (
+        log.open("wb") as output,
+        _pinned([sys.executable, "-m", "benchmarks.pair_worker", brokers, prefix], output) as worker,
+    ):
         deadline = time.monotonic() + timeout_s
         while worker.poll() is None and time.monotonic() < deadline:
             commits = _commits(log)
@@ -94,7 +97,10 @@ def run_host(brokers: str, prefix: str, records: int, folder: Path, timeout_s: f
 def recovery_rate(brokers: str, prefix: str, folder: Path, timeout_s: float = 60.0) -> float:
     """Start a worker on the state the former one left; returns state rows read back a second, all partitions together."""
     log = folder / "recovery.log"
-    with log.open("wb") as output, _pinned([sys.executable, "-m", "benchmarks.pair_worker", brokers, prefix], output) as worker:
+    with (
+        log.open("wb") as output,
+        _pinned([sys.executable, "-m", "benchmarks.pair_worker", brokers, prefix], output) as worker,
+    ):
         deadline = time.monotonic() + timeout_s
         found: list[tuple[str, str]] = []
         while len(found) < PARTITIONS and worker.poll() is None and time.monotonic() < deadline:
@@ -156,7 +162,17 @@ def run_bare(brokers: str, topic: str, records: int, folder: Path) -> Figures:
     """Run the bare loop in a process of its own."""
     answer = folder / "bare.txt"
     with answer.open("wb") as output:
-        command = [sys.executable, "-m", "benchmarks.host", "--bare", topic, "--brokers", brokers, "--records", str(records)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.host",
+            "--bare",
+            topic,
+            "--brokers",
+            brokers,
+            "--records",
+            str(records),
+        ]
         with _pinned(command, output) as process:
             if process.wait(120) != 0:
                 raise RuntimeError(f"the bare loop failed:\n{answer.read_text()}")
@@ -179,7 +195,9 @@ def main() -> int:
     """Print the figures; returns 1 when the host misses its targets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--brokers", help="a broker with empty topics bench.{journal,state,interventions}; default: start one")
+    parser.add_argument(
+        "--brokers", help="a broker with empty topics bench.{journal,state,interventions}; default: start one"
+    )
     parser.add_argument("--bare", metavar="TOPIC", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
@@ -191,9 +209,9 @@ def main() -> int:
     else:
         with KafkaBroker() as broker:
             topics = pair_topics("bench.")
-            broker.create_topic(topics.journal, PARTITIONS)
+            broker.create_topic(topics.journal, PARTITIONS, {"retention.ms": "-1"})
             broker.create_topic(topics.state, PARTITIONS, {"cleanup.policy": "compact"})
-            broker.create_topic(topics.interventions, PARTITIONS)
+            broker.create_topic(topics.interventions, PARTITIONS, {"retention.ms": "-1"})
             host, bare, recovered = measure(broker.bootstrap, options.records)
     write = sys.stdout.write
     write(f"pair job through the host  {host.rate:>10,.0f} records/s  {host.cpu_us:5.2f} CPU us a record\n")

@@ -101,7 +101,9 @@ class PairFold:
 
     def flush(self) -> Flush:
         states = self.states
-        rows: list[tuple[bytes, bytes | None]] = [(pair.encode(), _encode(states[pair])) for pair in sorted(self._dirty)]
+        rows: list[tuple[bytes, bytes | None]] = [
+            (pair.encode(), _encode(states[pair])) for pair in sorted(self._dirty)
+        ]
         rows.append((POSITION_KEY, _encode((self.applied, 0))))
         messages, self._messages = self._messages, []
         self._dirty = set()

@@ -48,7 +48,9 @@ def main() -> None:
     """Run until SIGTERM."""
     brokers, prefix = sys.argv[1:3]
     session_s = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", stream=sys.stderr
+    )
     logging.Formatter.converter = time.gmtime
     for noisy in ("aiokafka", "faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

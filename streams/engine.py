@@ -118,6 +118,11 @@ class Engine:
         taken, self._out = self._out, []
         return taken
 
+    def settle(self) -> bool:
+        """Finish what a fact given to `take` set off; False when cut: call again. `step` does so by itself."""
+        self._budget = SLICE
+        return self._finish_due_work() and self._continue_sweep()
+
     def apply(self, offset: int, value: bytes) -> bool:
         """Apply one journal record; False when its work was cut, see the module's text.
 

@@ -41,6 +41,7 @@ Result = TypeVar("Result")
 _NOBODY = TP("", -1)  # keeps the set of wanted partitions from running empty, which aiokafka would read as "all"
 CALL_TIMEOUT_S = 30.0
 PREFETCH_BACKOFF_S = 0.02
+IDLE_POLL_S = 0.05
 
 
 class Record(Protocol):
@@ -121,6 +122,9 @@ class ChunkConsumer(driver.Consumer):
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        if self.flow_active and not self._get_active_partitions():
+            await self.sleep(IDLE_POLL_S)  # nothing assigned; stock sleeps a second, which every start would pay
+            return
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:

@@ -60,7 +60,7 @@ class LaneOptions:
         backlog_linger_s: the same once a unit holds `backlog_records`: then we are behind, and one row for many entries of a
             pair counts more than the moment of commit.
         unit_records: a unit is committed once this many records and interventions are pending.
-        idle_s: a lane that hears nothing this long seeks again, in case a chunk was lost on the way.
+        idle_s: a lane that is behind and hears nothing this long seeks again, in case a chunk was lost on the way.
         transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
         commit_timeout_s: a commit that takes longer ends the process.
         rebuild_lost_state: fold from the beginning of the journal where state was lost, publishing interventions again.
@@ -80,8 +80,6 @@ class Lane:
     """One journal partition: opens itself when created, works until closed. Create and use it on the event loop.
 
     Args:
-        committed: the group's committed offset for this partition at assignment (None: unknown or none); only evidence of
-            earlier work, never a position to start from.
         ended: called once with the reason when the lane's task ends by an error; not after `close`.
     """
 
@@ -102,6 +100,8 @@ class Lane:
         self.partition = partition
         self.durable = -1
         """Offset of the last entry wholly applied and committed."""
+        self.end = 0
+        """Offset after the last entry of the journal partition, as far as known; kept up to date from outside."""
         self.is_open = False
         self.pulse = 0
         """Rises with every piece of work done; a lane with lag whose pulse stands still is stuck."""
@@ -198,7 +198,7 @@ class Lane:
             self._write_host_row = True
         check_journal(names.journal, self.partition, self._fold.applied, found.journal_begin, found.journal_end)
         self._pass("after_recover")
-        self.durable = self._fold.applied
+        self.durable, self.end = self._fold.applied, found.journal_end
         seconds = time.monotonic() - started
         self._observer.recovered(self.partition, found.records, seconds)
         log.info(
@@ -227,7 +227,7 @@ class Lane:
         while not self._closed:
             if await self._inbox.wait(self._options.idle_s):
                 await self._unit()
-            else:
+            elif self.end > self._fold.applied + 1:
                 await self._seek("idle")
 
     async def _unit(self) -> None:
@@ -331,7 +331,9 @@ class Lane:
                 self._topics.interventions,
                 ((m.key, m.value, m.timestamp_ms, m.headers) for m in flush.interventions),
             )
-            answers += await self._send(producer, self._topics.state, ((key, value, None, _NO_HEADERS) for key, value in rows))
+            answers += await self._send(
+                producer, self._topics.state, ((key, value, None, _NO_HEADERS) for key, value in rows)
+            )
             await asyncio.gather(*answers)  # a failed batch must not be committed around
             self._pass("before_commit")
             await producer.commit_transaction()

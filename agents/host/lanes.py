@@ -77,7 +77,6 @@ class Lanes:
         self._closing: dict[int, asyncio.Task[None]] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._fenced: dict[int, asyncio.TimerHandle] = {}
-        self._ends: dict[int, int] = {}
         self._told: dict[int, int] = {}
         self._monitor: asyncio.Task[None] | None = None
 
@@ -97,10 +96,8 @@ class Lanes:
 
     def vitals(self) -> dict[int, Vital]:
         """For the watchdog; safe to call from any thread."""
-        ends = self._ends
         return {
-            partition: Vital(ends.get(partition, 0) - lane.durable - 1, lane.pulse)
-            for partition, lane in list(self._lanes.items())
+            partition: Vital(lane.end - lane.durable - 1, lane.pulse) for partition, lane in list(self._lanes.items())
         }
 
     def assign(self, partitions: Collection[int]) -> None:
@@ -198,13 +195,15 @@ class Lanes:
 
     async def _ask_ends(self) -> None:
         try:
-            self._ends = dict(await self._flow.end_offsets(list(self._lanes)))
+            ends = await self._flow.end_offsets(list(self._lanes))
         except (KafkaError, TimeoutError) as error:
             log.warning("could not ask where the journal ends: %r", error)
             return
-        for partition, lane in self._lanes.items():
-            if partition in self._ends:
-                self._observer.lag(partition, max(0, self._ends[partition] - lane.durable - 1))
+        for partition, end in ends.items():
+            lane = self._lanes.get(partition)
+            if lane is not None:
+                lane.end = end
+                self._observer.lag(partition, max(0, end - lane.durable - 1))
 
     async def _commit_positions(self, lanes: Mapping[int, Lane]) -> None:
         """Tell the group how far we are. Nobody relies on it: it shows lag, and is where the consumer looks first."""

@@ -46,9 +46,10 @@ class Announcer:
         Raises: Refusal when an inbound topic is missing or was recreated.
         """
         sources = await self.sources()
-        ids = await topic_ids(self._kafka, self._topics.inbound())
+        ids = await topic_ids(self._kafka, self._topics.inbound()) if self._options.asks_topic_ids else {}
         by_name = {self._topics.catalogue(real) or real: topic_id for real, topic_id in ids.items()}
-        known = before.since if before is not None else {}
+        names = {str(source) for source in sources}
+        known = {name: at for name, at in before.since.items() if name in names} if before is not None else {}
         if before is not None:
             check_topic_ids(self._topics, before.topic_ids, by_name)
         return Announced(
@@ -73,8 +74,9 @@ class Announcer:
             since[str(source)] = None
             if begins[here] > 0:
                 oldest = await self._scout.first_record(here, begins[here], ends[here])
-                dated = oldest is not None and oldest.timestamp >= 0
-                since[str(source)] = from_ms(oldest.timestamp if dated else self._options.now_ms())
+                since[str(source)] = from_ms(
+                    oldest.timestamp if oldest is not None and oldest.timestamp >= 0 else self._options.now_ms()
+                )
         return since
 
     async def write(self, unit: Unit, before: Announced | None, now: Announced) -> Mapping[str, Any] | None:
@@ -87,7 +89,13 @@ class Announcer:
         expanded, content_hash = self._options.expand_ruleset(self._options.shipped_ruleset)
         # The defaults are written out, so that later code with other defaults replays the same.
         shipped = RulesetEntry(
-            v=ENTRY_VERSION, ruleset=expanded, hash=content_hash, scope="*", backfill="emit", source=None, arrived_at=None
+            v=ENTRY_VERSION,
+            ruleset=expanded,
+            hash=content_hash,
+            scope="*",
+            backfill="emit",
+            source=None,
+            arrived_at=None,
         )
         engine = encode_entry(EngineEntry(v=ENTRY_VERSION, version=now.version))
         sources = encode_entry(

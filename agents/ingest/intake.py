@@ -237,7 +237,9 @@ def words_of(expanded: Mapping[str, Any]) -> Words:
     if not isinstance(words, Mapping):
         return {}
     return {
-        language: {name: [str(word) for word in phrases] for name, phrases in lists.items() if isinstance(phrases, list)}
+        language: {
+            name: [str(word) for word in phrases] for name, phrases in lists.items() if isinstance(phrases, list)
+        }
         for language, lists in words.items()
         if isinstance(lists, Mapping)
     }

@@ -10,8 +10,8 @@ chunk's timestamps: the running maximum is never too small, so a run never passe
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from heapq import heapify, heapreplace, heappop
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -19,11 +19,20 @@ from typing import NamedTuple, Protocol
 class Record(Protocol):
     """The part of a consumed record that ingest reads (aiokafka.ConsumerRecord has it). `timestamp`: milliseconds, -1 for none."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Source(NamedTuple):
@@ -163,10 +172,23 @@ class Merge:
         """The next offset to hand out."""
         return self._feeds[source].position
 
-    def is_behind(self, source: Source) -> bool:
-        """Whether records are known to exist that were not handed out."""
-        feed = self._feeds[source]
-        return feed.position < feed.end
+    def end(self, source: Source) -> int:
+        """The offset after the last record known to exist; 0 for a source that does not take part."""
+        feed = self._feeds.get(source)
+        return 0 if feed is None else feed.end
+
+    def is_stopped(self, source: Source) -> bool:
+        """Whether the source takes part but is stopped."""
+        feed = self._feeds.get(source)
+        return feed is not None and feed.stopped
+
+    def may_pass(self, source: Source) -> bool:
+        """Whether the gate lets the source through."""
+        return not (self.gate_is_closed and self._feeds[source].gated)
+
+    def is_any_behind(self) -> bool:
+        """Whether records of any source that is not stopped are known to exist that were not handed out."""
+        return any(feed.position < feed.end and not feed.stopped for feed in self._feeds.values())
 
     def awaited(self) -> list[tuple[Source, int, int]]:
         """Sources known to be behind of which nothing is here, as (source, tail, end)."""
@@ -219,8 +241,3 @@ def _run(feed: _Feed, rank: tuple[int, int], heads: list[tuple[int, tuple[int, i
     else:
         feed.cursor = stop
     return Run(feed.source, records, start, stop)
-
-
-def positions_after(runs: Iterable[Run]) -> Mapping[Source, int]:
-    """The next offset of each source once these runs are forwarded."""
-    return {run.source: run.records[run.stop - 1].offset + 1 for run in runs}

@@ -33,6 +33,8 @@ class IngestOptions:
         buffer_records: most records waiting in memory, over all sources.
         session_timeout_s: how long a silent worker keeps its partitions.
         data_dir: where Faust may create its (empty) folder.
+        asks_topic_ids: whether the broker is asked for topic ids, by which a recreated topic is recognised; the embedded
+            broker knows none, and asking it costs ten seconds.
         now_ms: the worker's clock.
     """
 
@@ -50,4 +52,5 @@ class IngestOptions:
     buffer_records: int = 160_000
     session_timeout_s: float = 10.0
     data_dir: Path | None = None
+    asks_topic_ids: bool = True
     now_ms: Callable[[], int] = _wall_ms

@@ -102,14 +102,14 @@ class Table:
 
     def delete(self, key: bytes) -> None:
         self._hot.pop(key, None)
+        self._cold.pop(key, None)
         self._dirty[key] = None
 
     def keys(self, prefix: bytes) -> list[bytes]:
         """All keys with a prefix, sorted."""
         found = [key for key in self._cold if key.startswith(prefix)]
         found += [key for key in self._dirty if key.startswith(prefix) and key in self._hot and key not in self._cold]
-        gone = {key for key in self._dirty if key not in self._hot}
-        return sorted(key for key in found if key not in gone)
+        return sorted(found)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self._cold.update(rows)
@@ -127,7 +127,6 @@ class Table:
         for key in self._dirty:
             record = hot.get(key)
             if record is None:
-                cold.pop(key, None)
                 rows.append((key, None))
             else:
                 raw = cold[key] = _encode(record)

@@ -52,7 +52,7 @@ def test_about_a_third_of_surveys_are_answered_once_by_whom_they_were_sent_to() 
     assert len(set(rated)) == len(rated)
     assert len(set(felt)) == len(felt)
     assert len(rated) / len(asked) == pytest.approx(0.35, abs=0.03)
-    assert all(asked.get(survey, person) == person for survey, person in rated + felt)
+    assert all(asked.get(survey or "", person) == person for survey, person in rated + felt)
     assert {survey for survey, _ in rated} & asked.keys()
     # A pair whose month began before the year did has answers to a survey that was never seen, at most one each.
     assert len({survey for survey, _ in rated} - asked.keys()) <= 300

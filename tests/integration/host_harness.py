@@ -25,7 +25,7 @@ from deploy.kafka.broker import KafkaBroker
 
 PARTITIONS = 4
 PAIRS = 300
-SESSION_S = 3.0
+SESSION_S = 2.0
 ROOT = Path(__file__).resolve().parent.parent.parent
 # As hostile as compaction gets: positions and rows must survive a cleaner that runs all the time.
 HOSTILE = {
@@ -119,9 +119,11 @@ class Arena:
 
     def __init__(self, broker: KafkaBroker, prefix: str, folder: Path, *, rate: int = 2_000, seed: int = 1) -> None:
         self.topics = pair_topics(prefix)
-        broker.create_topic(self.topics.journal, PARTITIONS)
+        # Messages carry the time of their fact, here long ago: retention by time would remove them.
+        keep = {"retention.ms": "-1"}
+        broker.create_topic(self.topics.journal, PARTITIONS, keep)
         broker.create_topic(self.topics.state, PARTITIONS, HOSTILE)
-        broker.create_topic(self.topics.interventions, PARTITIONS)
+        broker.create_topic(self.topics.interventions, PARTITIONS, keep)
         self._brokers = broker.bootstrap
         self._prefix = prefix
         self._folder = folder
@@ -153,6 +155,7 @@ class Arena:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
                 "auto.offset.reset": "earliest",
                 "log_level": 3,
             }
@@ -182,36 +185,36 @@ class Arena:
     def settle(self, timeout_s: float = 60.0) -> None:
         """Stop feeding and wait until every partition's position is the end of its journal."""
         self.feeder.stop()
+        ends = [
+            self._watcher.get_watermark_offsets(TopicPartition(self.topics.journal, partition), timeout=5)[1]
+            for partition in range(PARTITIONS)
+        ]
         deadline = time.monotonic() + timeout_s
-        while any(self._position(partition) != self._journal_end(partition) - 1 for partition in range(PARTITIONS)):
+        while (positions := self._positions()) != [end - 1 for end in ends]:
             if time.monotonic() > deadline:
-                positions = [(self._position(p), self._journal_end(p)) for p in range(PARTITIONS)]
-                raise AssertionError(f"not settled: {positions}\n{self.logs()[-4000:]}")
+                raise AssertionError(f"not settled: {positions} of {ends}\n{self.logs()[-4000:]}")
             time.sleep(0.3)
 
-    def _journal_end(self, partition: int) -> int:
-        end: int = self._watcher.get_watermark_offsets(TopicPartition(self.topics.journal, partition), timeout=5)[1]
-        return end
+    def _positions(self) -> list[int]:
+        return [_position_of(_value(records[-1])) if records else -1 for records in self._read(self.topics.state)]
 
-    def _position(self, partition: int) -> int:
-        records = self._read(self.topics.state, partition)
-        return _position_of(records[-1].value()) if records else -1
-
-    def _read(self, topic: str, partition: int) -> list[Message]:
-        consumer, records = self._consumer(), []
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        try:
-            while True:
-                for record in consumer.consume(10_000, timeout=10.0):
-                    error = record.error()
-                    if error is None:
-                        records.append(record)
-                    elif error.code() == KafkaError._PARTITION_EOF:
-                        return records
-                    else:
-                        raise RuntimeError(str(error))
-        finally:
-            consumer.close()
+    def _read(self, topic: str) -> list[list[Message]]:
+        """Every committed record of every partition of a topic."""
+        consumer = self._watcher
+        found: list[list[Message]] = [[] for _ in range(PARTITIONS)]
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+        at_end: set[int] = set()
+        while len(at_end) < PARTITIONS:
+            for record in consumer.consume(5_000, timeout=0.05):
+                error = record.error()
+                if error is None:
+                    found[record.partition()].append(record)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    at_end.add(record.partition())
+                else:
+                    raise RuntimeError(str(error))
+        consumer.unassign()
+        return found
 
     def close(self) -> None:
         """End whatever is left, ours only."""
@@ -232,30 +235,35 @@ class Arena:
     def differences(self) -> list[str]:
         """Everything in which the topics differ from a single-threaded fold of the journal; empty when exact."""
         wrong: list[str] = []
+        journal, state, published = (self._read(topic) for topic in self.topics.all())
         for partition in range(PARTITIONS):
             states: dict[str, PairState] = {}
             expected = []
-            last = -1
-            for record in self._read(self.topics.journal, partition):
+            for record in journal[partition]:
                 message = step(states, _value(record))[1]
                 if message is not None:
                     expected.append((message.key, message.value, message.timestamp_ms, message.headers))
-                last = record.offset()
-            rows = self._read(self.topics.state, partition)
-            if rows[-1].key() != POSITION_KEY:
-                wrong.append(f"{partition}: the state does not end with a position")
-            newest = {record.key(): record.value() for record in rows}
+            newest = {record.key(): record.value() for record in state[partition]}
+            position, last = _position_of(newest.pop(POSITION_KEY)), journal[partition][-1].offset()
             newest.pop(HOST_KEY)
-            position = _position_of(newest.pop(POSITION_KEY))
+            if state[partition][-1].key() != POSITION_KEY:
+                wrong.append(f"{partition}: the state does not end with a position")
             if position != last:
                 wrong.append(f"{partition}: position {position}, journal ends with {last}")
             found = {key.decode(): msgspec.msgpack.decode(value, type=PairState) for key, value in newest.items()}
-            wrong += [f"{partition}: {p} is {found.get(p)}, not {states.get(p)}" for p in states.keys() | found.keys() if states.get(p) != found.get(p)]
-            published = [(r.key(), r.value(), r.timestamp()[1], r.headers()) for r in self._read(self.topics.interventions, partition)]
-            if published != expected:
+            pairs = states.keys() | found.keys()
+            wrong += [
+                f"{partition}: {p} is {found.get(p)}, not {states.get(p)}"
+                for p in pairs
+                if found.get(p) != states.get(p)
+            ]
+            messages = [(r.key(), r.value(), r.timestamp()[1], r.headers()) for r in published[partition]]
+            if messages != expected:
+                first = next(
+                    (i for i, pair in enumerate(zip(messages, expected, strict=False)) if pair[0] != pair[1]), "the end"
+                )
                 wrong.append(
-                    f"{partition}: {len(published)} interventions, not {len(expected)}; "
-                    f"first difference at {next((i for i, (a, b) in enumerate(zip(published, expected, strict=False)) if a != b), 'the end')}"
+                    f"{partition}: {len(messages)} interventions, not {len(expected)}, different from {first} on"
                 )
         return wrong
 

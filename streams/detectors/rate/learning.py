@@ -5,7 +5,7 @@ from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate import exposure as lines
 from streams.detectors.rate.exposure import KEEP_DAYS
 from streams.detectors.rate.parameters import RateParams
-from streams.detectors.rate.state import DIRECT_MS, RateStream, mean_rate
+from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, mean_rate
 
 _HIGHEST_SHARE = 0.9
 
@@ -14,7 +14,8 @@ def learn(stream: RateStream, events: int, params: RateParams) -> None:
     """Let the guard decide whether what waits, with these events in it, belongs to the baseline."""
     baseline, line = stream.baseline, stream.line
     if line.clock < DIRECT_MS:
-        commit(stream, params, 0.0)
+        if line.clock >= ARM_MS or stream.surveys is not None:
+            commit(stream, params, 0.0)
         return
     baseline.guard -= baselines.GUARD_EVENT * events
     if baseline.guard <= 0.0:
@@ -53,3 +54,9 @@ def settle_weeks(stream: RateStream, today: int, calendar: Calendar, params: Rat
             variance = expected * (1.0 - min(_HIGHEST_SHARE, mean))
         baselines.week_ended(stream.baseline, stream.counts.total(first, first + 7), expected, variance)
     stream.weeks_seen = ended
+
+
+def forget_burst(stream: RateStream) -> None:
+    """At arming: drop what was counted so far. People answer eagerly in their first weeks, and never so again."""
+    baselines.forget_waiting(stream.baseline)
+    stream.baseline.exposure_mark, stream.baseline.clock_mark = stream.line.exposure, stream.line.clock

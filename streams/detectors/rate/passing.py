@@ -10,7 +10,7 @@ from streams.detectors.rate import exposure as lines
 from streams.detectors.rate import mixture
 from streams.detectors.rate.alarms import judge, own_instant, raise_alarm, watch
 from streams.detectors.rate.exposure import KEEP_DAYS
-from streams.detectors.rate.learning import commit, learn, settle_weeks
+from streams.detectors.rate.learning import commit, forget_burst, learn, settle_weeks
 from streams.detectors.rate.parameters import Event, RateParams, Recovered
 from streams.detectors.rate.state import ARM_MS, ARM_WEEKS, DIRECT_MS, RateStream, reading, reset
 
@@ -69,8 +69,12 @@ def _pass_quietly(
             raise_alarm(stream, calendar, params, events)
             return True
     if young:
+        arming = line.clock < ARM_MS
         roll(stream, end_ms, calendar)
-        commit(stream, params, 0.0)
+        if arming:
+            forget_burst(stream)
+        else:
+            commit(stream, params, 0.0)
     return young
 
 

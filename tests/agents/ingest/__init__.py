@@ -1,0 +1,1 @@
+"""Ingest: order, progress, limits, and the agent on a broker."""
