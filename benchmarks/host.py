@@ -1,9 +1,12 @@
-"""How fast the host is by itself: the pair job on a real Kafka, beside the barest loop that could do anything with the same records.
+"""How fast the host is by itself: the pair job on a real Kafka, beside the barest loop that could do anything with the
+same records.
 
     python -m benchmarks.host [--records N] [--brokers HOST:PORT]
 
-Both run in a process of their own, pinned to one CPU. The bare loop fetches with aiokafka and decodes, keeps nothing and writes
-nothing: what it costs, nobody who uses aiokafka can save. CPU is the process's own (user and system), from the first commit on.
+Both run in a process of their own, pinned to one CPU. The bare loop fetches with aiokafka and decodes, keeps nothing
+and writes
+nothing: what it costs, nobody who uses aiokafka can save. CPU is the process's own (user and system), from the first
+    commit on.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -95,7 +98,8 @@ def run_host(brokers: str, prefix: str, records: int, folder: Path, timeout_s: f
 
 
 def recovery_rate(brokers: str, prefix: str, folder: Path, timeout_s: float = 60.0) -> float:
-    """Start a worker on the state the former one left; returns state rows read back a second, all partitions together."""
+    """Start a worker on the state the former one left; returns state rows read back a second, all partitions
+    together."""
     log = folder / "recovery.log"
     with (
         log.open("wb") as output,
@@ -119,15 +123,15 @@ def _commits(log: Path) -> list[tuple[int, float, float]]:
 
 
 @contextmanager
-def _pinned(command: list[str], output: object) -> Iterator[subprocess.Popen[bytes]]:
+def _pinned(command: list[str], output: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
     cpu = max(os.sched_getaffinity(0))
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        stdout=output,  # type: ignore[arg-type]
+        stdout=output,
         stderr=subprocess.STDOUT,
-        preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
     )
+    os.sched_setaffinity(process.pid, {cpu})  # threads started later inherit it
     try:
         yield process
     finally:
@@ -180,7 +184,7 @@ def run_bare(brokers: str, topic: str, records: int, folder: Path) -> Figures:
     return Figures(float(rate), float(cpu_us))
 
 
-def measure(brokers: str, records: int, make_topic: object = None) -> tuple[Figures, Figures, float]:
+def measure(brokers: str, records: int) -> tuple[Figures, Figures, float]:
     """Fill `bench.journal` and run both; returns (host, bare, recovered rows a second)."""
     topics = pair_topics("bench.")
     fill(brokers, topics.journal, records)

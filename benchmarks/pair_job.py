@@ -1,7 +1,7 @@
 """The pair job: the smallest fold that still does what ours does, for measuring the host and for breaking it.
 
-Parse JSON, keep count, sum and the last five ratings of each pair, put out a message when a rating is 2 or less. An id covers the
-pair's whole history, so a lost, doubled or re-ordered entry shows in the messages as well as in the state.
+Parse JSON, keep count, sum and the last five ratings of each pair, put out a message when a rating is 2 or less. An id
+covers the pair's whole history, so a lost, doubled or re-ordered entry shows in the messages as well as in the state.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class PairFold:
     """The pair job as a fold.
 
     Args:
-        slice_messages: an entry whose turn comes when this many messages are pending is put off until after a flush (None: never);
-            that is how the core cuts large work into slices, seen from outside.
+        slice_messages: an entry whose turn comes when this many messages are pending is put off until after a flush
+            (None: never); that is how the core cuts large work into slices, seen from outside.
     """
 
     __slots__ = ("_dirty", "_messages", "_slice_messages", "applied", "states")

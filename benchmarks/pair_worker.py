@@ -1,6 +1,7 @@
 """A worker process that runs the pair job: `python -m benchmarks.pair_worker BROKERS PREFIX [SESSION_S]`.
 
-Environment: EBB_FAILPOINT (agents/host/failpoints.py); PAIR_SLICE, see `PairFold`; PAIR_CUT, records of a flush unit.
+Environment: EBB_FAILPOINT (agents/host/failpoints.py); PAIR_SLICE, see `PairFold`; PAIR_CUT, records of a flush unit;
+PAIR_EMBEDDED for the embedded broker; PAIR_MECHANISM, PAIR_CA, PAIR_USER, PAIR_PASSWORD (a file) for SASL_SSL.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from agents.host.checks import LaneTopics
 from agents.host.chunks import make_app
-from agents.host.clients import KafkaSettings
+from agents.host.clients import KafkaSettings, SaslMechanism
 from agents.host.lane import LaneOptions
 from agents.host.observer import SilentObserver
 from agents.host.worker import host_lanes, run_apps
@@ -44,6 +47,20 @@ class LoudObserver(SilentObserver):
         log.info("healed %d %s", partition, reason)
 
 
+def settings_from(brokers: str, environment: Mapping[str, str]) -> KafkaSettings:
+    """PLAINTEXT, or SASL_SSL when PAIR_MECHANISM names a mechanism."""
+    if "PAIR_MECHANISM" not in environment:
+        return KafkaSettings(brokers=brokers, check_crcs=not environment.get("PAIR_EMBEDDED"))
+    return KafkaSettings(
+        brokers=brokers,
+        security_protocol="SASL_SSL",
+        ca_file=Path(environment["PAIR_CA"]),
+        sasl_mechanism=cast("SaslMechanism", environment["PAIR_MECHANISM"]),
+        sasl_user=environment["PAIR_USER"],
+        sasl_password_file=Path(environment["PAIR_PASSWORD"]),
+    )
+
+
 def main() -> None:
     """Run until SIGTERM."""
     brokers, prefix = sys.argv[1:3]
@@ -54,7 +71,7 @@ def main() -> None:
     logging.Formatter.converter = time.gmtime
     for noisy in ("aiokafka", "faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    kafka = KafkaSettings(brokers=brokers)
+    kafka = settings_from(brokers, os.environ)
     app = make_app(
         f"{prefix}ebb-engine", kafka, data_dir=Path(tempfile.gettempdir()) / "ebb-pair", session_timeout_s=session_s
     )

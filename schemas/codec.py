@@ -3,13 +3,13 @@
 The twin's decoder does most of the work in C. What it does not notice is checked here, cheaply for the ordinary record:
 
 - *Characters of ids.* One pass of `bytes.translate` over all ids of a fact, instead of one regular expression each.
-- *Duplicate keys.* The decoder keeps the last of them, in silence. In a text without backslashes every quote delimits
-  a key or a string value, so an object with *m* members (counting repeats) and *s* string values has 2(m + s) quotes.
-  The fact just decoded, written out again, has 2(k + t) for its k members and t strings, with k ≤ m and t ≤ s. Equal
-  counts therefore prove m = k: no key stands twice, and no unknown one is there. If the counts differ (unknown fields,
-  explicit nulls), the type nests objects or there is a backslash, the value is read again, strictly.
-- *Bad UTF-8, surrogates and nesting* can only hide in fields we ignore or behind a backslash, so the strict reading,
-  which every such record gets, finds them.
+- *Duplicate keys.* The decoder keeps the last of them, in silence. Every key and every string value is delimited by
+  two quotes, so an object with *m* members (counting repeats) and *s* string values has at least 2(m + s) of them. The
+  fact just decoded, written out again, has 2(k + t) for its k members and t strings, with k ≤ m and t ≤ s. Equal counts
+  therefore prove m = k: no key stands twice, and no unknown one is there. If the counts differ (unknown fields,
+  explicit nulls, escaped quotes) or the type nests objects, the value is read again.
+- *Bad UTF-8, lone surrogates and nesting* are refused by the decoder in fields it reads; in ignored ones the second
+  reading, which every record with such a field gets, finds them.
 
 Null values: on `participants` an `Erasure`, on `pairs` and `programs` a fact of the journal's own (`pair.deleted`,
 `program.ended`), anywhere else a bad record. On compacted topics the key decides what a later compaction removes, so
@@ -190,16 +190,15 @@ def _accepted(topic: str, key: bytes | None, value: bytes, arrived_ms: int, fact
 
 def _is_plain(value: bytes, encoded: bytes, comment: str | None) -> bool:
     """Prove by counting quotes that every key stands once and none is unknown (see above); False means not proven."""
-    if b"\\" in value:
-        return False
     surplus = value.count(b'"') - encoded.count(b'"') - (0 if comment is None else 4)
-    # The default version is not written out; without a backslash these bytes can only be that key.
+    # The default version is not written out. Two more quotes are one more key; if these bytes stand outside that key,
+    # they contain an escaped quote, and then there is no room for a key twice either.
     return surplus == 0 or (surplus == 2 and _VERSION in value)
 
 
 def _check_text(value: bytes) -> Rejected | None:
-    """Look for what hides in ignored fields and behind backslashes: duplicate keys, surrogates, bad UTF-8, nesting."""
-    if b"\\" not in value and value.count(b"{") == 1 and value.count(b"[") == 0 and value.isascii():
+    """Look for what hides in ignored fields: duplicate keys, lone surrogates, bad UTF-8, nesting."""
+    if value.count(b"{") == 1 and value.count(b"[") == 0 and value.isascii():
         try:
             tree = _ANY(value)
         except msgspec.DecodeError:

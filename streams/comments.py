@@ -1,9 +1,10 @@
 """What may be known of a comment once it is gone: its length, a guess of its language, and which word lists it touched.
 
-Comments are people's own words. They are looked at exactly once, here, by ingest (and by a backtest of raw facts) and then dropped; the
-journal keeps only what `scan` returns. Word lists come from the rule sets in force (`[words.<language>] safety = ["…"]`); the name of a list
-becomes the flag. All lists are tried whatever language the comment seems to be in: guesses on two sentences are poor, and missing a cry for
-help costs more than a false flag, which a person looks at anyway.
+Comments are people's own words. They are looked at exactly once, here, by ingest (and by a backtest of raw facts) and
+then dropped; the journal keeps only what `scan` returns. Word lists come from the rule sets in force
+(`[words.<language>] safety = ["…"]`); the name of a list becomes the flag. All lists are tried whatever language the
+comment seems to be in: guesses on two sentences are poor, and missing a cry for help costs more than a false flag,
+which a person looks at anyway.
 """
 
 import re
@@ -19,7 +20,7 @@ _LANGUAGE_HITS = 2
 
 
 class CommentTraits(NamedTuple):
-    """All that outlives a comment: characters, ISO 639-1 code or None, names of the word lists that matched (sorted)."""
+    """All that outlives a comment: characters, ISO 639-1 code or None, names of the lists that matched (sorted)."""
 
     length: int
     language: str | None
@@ -34,7 +35,8 @@ def fold_case(text: str) -> str:
 def guess_language(text: str) -> str | None:
     """Guess the language by counting stop words.
 
-    Returns: the ISO 639-1 code whose stop words occur most often, or None when fewer than two occur or two languages draw.
+    Returns: the ISO 639-1 code whose stop words occur most often, or None when fewer than two occur or two languages
+    draw.
     """
     return _guess(fold_case(text))
 
@@ -73,7 +75,9 @@ class CommentScanner:
         self._patterns = tuple((name, pattern) for name, pattern in compiled if pattern is not None)
 
     def scan(self, comment: str) -> CommentTraits:
-        """Look at a comment once. Words match whole and without regard to case; spaces in a phrase match any white space."""
+        """Look at a comment once. Words match whole and without regard to case; spaces in a phrase match any white
+        space.
+        """
         folded = fold_case(comment)
         flags = tuple(name for name, pattern in self._patterns if pattern.search(folded))
         return CommentTraits(len(comment), _guess(folded), flags)

@@ -35,7 +35,8 @@ from streams.fold import NOBODY, Touched, fold, is_repeat
 from streams.fold.reference import wake_paused
 from streams.outcome import Flush, Message
 from streams.rule import Moment, Rule, Subject
-from streams.rules import RULES, RULES_BY_CODE
+from streams.rules import RULES, RULES_BY_CODE, RULES_BY_ID
+from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdownParams
 from streams.ruleset import RuleSet
 from streams.state.episode import FactRef
 from streams.state.pair import PairPhase, PairState
@@ -167,6 +168,8 @@ class Engine:
         state = self.state
         code = TOPIC_CODES[topic]
         view = View(state, fact.program_id)
+        if topic in ("ratings", "sentiment"):
+            view.answer_days = self._answer_days(fact.program_id)
         state.counts["facts", topic] += 1
         if state.erased and names_erased(state, fact):
             state.counts["erased", topic] += 1
@@ -186,7 +189,7 @@ class Engine:
         except Exception as error:
             state.note_fault("fold", error)
             return
-        self._after(view, fact, touched, Moment(arrived_ms, state.clock.now_ms, fact, ref))
+        self._after(view, fact, touched, Moment(arrived_ms, state.clock.now_ms, fact, ref, touched))
 
     def _erase(self, entry: EraseEntry) -> bool:
         arrived_ms = to_ms(entry.arrived_at)
@@ -199,6 +202,7 @@ class Engine:
 
     def erase(self, program_id: str, participant_id: str, arrived_ms: int) -> None:
         """Forget a participant; what stays open about them closes."""
+        self.state.counts["erasures",] += 1
         view = View(self.state, program_id)
         for rule, subject in erase(view, participant_id):
             context = self._context(rule, view, Moment(arrived_ms, self.state.clock.now_ms))
@@ -372,11 +376,17 @@ class Engine:
         record = subject.record
         if isinstance(record, PairState):
             if not record.is_active:
+                rule.rest(view, subject, params, moment)
                 lifecycle.close(rule, subject, context, self._out, "pair_closed")
                 return None
             if rule.is_absence and not _all_active(view, record):
+                rule.rest(view, subject, params, moment)
                 lifecycle.leave(rule, subject, context, self._out)
                 return None
+        events = rule.update(view, subject, params, moment)
+        if events:
+            moment = moment._replace(events=events)
+            context = context._replace(moment=moment)
         verdict = rule.judge(view, subject, params, moment)
         if backfill and not verdict.rung:
             lifecycle.close(rule, subject, context, self._out, "rule_changed")
@@ -385,6 +395,11 @@ class Engine:
     def _context(self, rule: Rule, view: View, moment: Moment) -> lifecycle.Context:
         rules = self._rules_for(view.program_id)
         return lifecycle.Context(view, rules.params(rule, view.program_id), rules.hash, moment)
+
+    def _answer_days(self, program_id: str) -> int:
+        params = self._rules_for(program_id).params(_SLOWDOWN, program_id)
+        assert isinstance(params, ProgramSentimentSlowdownParams)
+        return params.answer_days
 
     def _rules_for(self, program_id: str) -> RuleSet:
         if self._fixed is not None:
@@ -443,6 +458,7 @@ def _subjects(rule: Rule, key: bytes, record: Record) -> Iterable[Subject]:
     return (Subject(rule.subject, key, record, subject_of(key)),)
 
 
+_SLOWDOWN: Final = RULES_BY_ID["program.sentiment_slowdown"]
 _ORDER: Final = {rule.code: rule.place for rule in RULES}
 _STEPS: Final[dict[type, Callable[[Engine, Any], bool]]] = {
     FactEntry: Engine._fact,

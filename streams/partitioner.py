@@ -1,8 +1,9 @@
 """Kafka's default partitioner: murmur2 of the key, so that every client library agrees about who owns a program.
 
-The hash is Austin Appleby's MurmurHash2 (32 bit) with Kafka's seed, as in `org.apache.kafka.common.utils.Utils.murmur2`; the partition is
-the hash without its sign bit, modulo the count (librdkafka: `partitioner=murmur2_random`). It takes tens of microseconds in Python,
-and there are few programs, so the answer is cached by key.
+The hash is Austin Appleby's MurmurHash2 (32 bit) with Kafka's seed, as in
+`org.apache.kafka.common.utils.Utils.murmur2`; the partition is the hash without its sign bit, modulo the count
+(librdkafka: `partitioner=murmur2_random`). It takes tens of microseconds in Python, and there are few programs, so
+the answer is cached by key.
 """
 
 from functools import lru_cache

@@ -15,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from schemas.interventions import ActionCode, Audience, CauseLabel, RuleClass, SubjectType
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.detectors.rate import Event
+from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import Evidence, FactRef
 from streams.state.pair import PairState
 from streams.state.record import Record
@@ -151,12 +153,16 @@ class Moment(NamedTuple):
         at_ms: when it is decided: the due instant of a timer, the arrival of a fact (ms UTC).
         now_ms: the clock, against which absence is judged; -1 while it is undefined. Of a timer, its due instant.
         fact, ref: the fact at hand and its reference, when a fact is the occasion.
+        touched: what the fold said of that fact.
+        events: what the rule's own detector said, see `Rule.update`.
     """
 
     at_ms: int
     now_ms: int
     fact: Any = None
     ref: FactRef | None = None
+    touched: Touched = NOBODY
+    events: tuple[Event, ...] = ()
 
 
 class Rule(ABC):
@@ -181,6 +187,16 @@ class Rule(ABC):
     #: may still open after the program's `ends_at`
     opens_after_end: ClassVar[bool] = False
     expires: ClassVar[bool] = True
+
+    def update(self, view: View, subject: Subject, params: Any, moment: Moment) -> tuple[Event, ...]:
+        """Bring the rule's detector up to the moment, where it has one: the only thing a rule may change is that detector.
+
+        Called before `judge`, which finds what is returned here in `moment.events`.
+        """
+        return ()
+
+    def rest(self, view: View, subject: Subject, params: Any, moment: Moment) -> None:
+        """The subject is not active, so the rule does not judge it: let its detector, where it has one, stand still."""
 
     @abstractmethod
     def judge(self, view: View, subject: Subject, params: Any, moment: Moment) -> Verdict:

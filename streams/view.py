@@ -28,13 +28,18 @@ TOPIC_CODES: Final = {topic: code for code, topic in enumerate(TOPICS)}
 
 
 class View:
-    """One program inside a partition. `program` is never None: an unknown program is always-on, UTC, without breaks."""
+    """One program inside a partition. `program` is never None: an unknown program is always-on, UTC, without breaks.
 
-    __slots__ = ("_calendar", "_program_stops", "partition", "program", "program_id", "program_key")
+    Attributes:
+        answer_days: age in days at which a survey is judged, by the program's rule set.
+    """
 
-    def __init__(self, partition: Partition, program_id: str) -> None:
+    __slots__ = ("_calendar", "_program_stops", "answer_days", "partition", "program", "program_id", "program_key")
+
+    def __init__(self, partition: Partition, program_id: str, answer_days: int = 7) -> None:
         self.partition = partition
         self.program_id = program_id
+        self.answer_days = answer_days
         self.program_key = program_key(program_id)
         program = partition.table.get(self.program_key)
         if program is None:

@@ -1,7 +1,7 @@
-"""The word lists that ship, as data: the safety list in force until a rule set brings its own, and stop words to guess a language by.
+"""The word lists that ship, as data: the safety list until a rule set brings its own, and stop words of languages.
 
-The safety list is meant to be short and to err towards a person having a look. It is a starting point for an organisation's own list, not a
-clinical instrument; a rule set with `[words.en] safety = […]` replaces it.
+The safety list is meant to be short and to err towards a person having a look. It is a starting point for an
+organisation's own list, not a clinical instrument; a rule set with `[words.en] safety = […]` replaces it.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,15 @@ from collections.abc import Mapping
 DEFAULT_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "en": {
         "safety": (
-            "abuse", "abused", "abuses", "abusive", "afraid of him", "afraid of her", "afraid of them", "assault", "assaulted",
-            "blackmail", "blackmailed", "bullied", "bullying", "creepy", "discriminated", "discrimination", "end my life",
-            "follows me home", "grabbed me", "grooming", "harass", "harassed", "harassing", "harassment", "hate crime", "hit me",
-            "hurt me", "hurt myself", "inappropriate touching", "kill me", "kill myself", "molested", "naked", "not safe", "nude",
-            "nudes", "overdose", "racist", "rape", "raped", "scared of him", "scared of her", "scared of them", "self harm",
-            "self-harm", "sexist", "sexual", "sexually", "stalked", "stalker", "stalking", "suicidal", "suicide", "threat",
-            "threaten", "threatened", "threatening", "threats", "touched me", "unsafe", "unwanted advances", "violence", "violent",
-            "want to die",
+            "abuse", "abused", "abuses", "abusive", "afraid of him", "afraid of her", "afraid of them", "assault",
+            "assaulted", "blackmail", "blackmailed", "bullied", "bullying", "creepy", "discriminated",
+            "discrimination", "end my life", "follows me home", "grabbed me", "grooming", "harass", "harassed",
+            "harassing", "harassment", "hate crime", "hit me", "hurt me", "hurt myself", "inappropriate touching",
+            "kill me", "kill myself", "molested", "naked", "not safe", "nude", "nudes", "overdose", "racist", "rape",
+            "raped", "scared of him", "scared of her", "scared of them", "self harm", "self-harm", "sexist",
+            "sexual", "sexually", "stalked", "stalker", "stalking", "suicidal", "suicide", "threat", "threaten",
+            "threatened", "threatening", "threats", "touched me", "unsafe", "unwanted advances", "violence",
+            "violent", "want to die",
         )
     }
 }  # fmt: skip

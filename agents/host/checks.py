@@ -1,6 +1,7 @@
 """What must be true before a lane may work, each with the sentence that says what to do when it is not.
 
-The checks compare, they never repair: a worker that guesses here would skip facts or publish interventions twice, silently.
+The checks compare, they never repair: a worker that guesses here would skip facts or publish interventions twice,
+    silently.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ log = logging.getLogger("ebb.host")
 
 ROUTER = "murmur2"
 MOST_SKEW_S = 60.0
+_NO_CLOCK_MS = 1_234  # what librdkafka's mock cluster, our embedded broker, answers to every produce request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ async def topology_of(kafka: KafkaSettings, topics: LaneTopics) -> Topology:
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} has {counts[name]}" for name in topics.all())
         raise Refusal(
-            f"The journal, state and interventions topics need equal partition counts, but {listed}. Recreate them equal."
+            f"Journal, state and interventions need equal partition counts, but {listed}. Recreate them equal."
         )
     ids = await topic_ids(kafka, topics.all())
     roles = {"journal": topics.journal, "interventions": topics.interventions}
@@ -96,7 +98,8 @@ async def partition_counts(kafka: KafkaSettings, names: Sequence[str]) -> dict[s
 
 
 async def topic_ids(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, str]:
-    """Topic ids, which change when a topic is recreated under its old name; empty where the broker does not tell them."""
+    """Topic ids, which change when a topic is recreated under its old name; empty where the broker does not tell
+    them."""
 
     def ask() -> dict[str, str]:
         admin = AdminClient(kafka.confluent() | {"log_level": 0})
@@ -133,15 +136,15 @@ def check_host_row(row: bytes | None, topology: Topology, topics: LaneTopics) ->
         )
     if known.router != ROUTER:
         raise Refusal(
-            f"{topics.state} was made with the router {known.router}, this version uses {ROUTER}. Choose a new topic prefix."
+            f"{topics.state} was made with router {known.router}, we use {ROUTER}. Choose a new topic prefix."
         )
     names = {"journal": topics.journal, "interventions": topics.interventions}
     for role, name in names.items():
         before, now = known.topic_ids.get(role), topology.topic_ids.get(role)
         if before is not None and now is not None and before != now:
             raise Refusal(
-                f"Topic {name} was deleted and recreated since {topics.state} was written, so positions mean something else. "
-                "Restore it, or choose a new topic prefix."
+                f"Topic {name} was deleted and recreated since {topics.state} was written, so positions mean "
+                "something else. Restore it, or choose a new topic prefix."
             )
     return any(role not in known.topic_ids for role in topology.topic_ids)
 
@@ -158,7 +161,7 @@ def check_journal(journal: str, partition: int, applied: int, begin: int, end: i
     if begin > applied + 1:
         raise Refusal(
             f"{journal}/{partition} begins at {begin} but entry {applied + 1} is needed next: retention has removed "
-            f"{begin - applied - 1} entries never applied. Restore them, or choose a new topic prefix and replay the facts."
+            f"{begin - applied - 1} entries never applied. Restore them, or choose a new topic prefix and replay."
         )
     if end <= applied:
         raise Refusal(
@@ -170,8 +173,8 @@ def check_journal(journal: str, partition: int, applied: int, begin: int, end: i
 def lost_state(state: str, partition: int, evidence: str) -> Refusal:
     """The refusal for an empty state topic beside signs of earlier work."""
     return Refusal(
-        f"{state}/{partition} is empty although {evidence}: the state was lost. Restore the topic, or start once with the rebuild "
-        "option, which folds the journal from its beginning and publishes its interventions again."
+        f"{state}/{partition} is empty although {evidence}: the state was lost. Restore the topic, or start once "
+        "with the rebuild option, which folds the journal from its beginning and publishes its interventions again."
     )
 
 
@@ -192,16 +195,18 @@ def skew_of(answer: RecordMetadata, sent_ms: float, answered_ms: float) -> Skew 
 
     Only such a topic makes the broker put its own time into the answer; times are wall-clock milliseconds of ours.
     """
-    if answer.timestamp_type != 1 or answer.timestamp is None or answer.timestamp < 0:
+    if answer.timestamp_type != 1 or answer.timestamp is None or answer.timestamp in (-1, _NO_CLOCK_MS):
         return None
     middle = (sent_ms + answered_ms) / 2
     return Skew((answer.timestamp - middle) / 1000, (answered_ms - sent_ms) / 2000)
 
 
 async def broker_skew(kafka: KafkaSettings, probe_topic: str) -> Skew | None:
-    """Write one small record to a topic of ours with `message.timestamp.type=LogAppendTime` and read the broker's clock off the answer.
+    """Write one small record to a topic of ours with `message.timestamp.type=LogAppendTime` and read the broker's clock
+    off the answer.
 
-    Returns: None when the broker keeps the producer's timestamp (topic not configured so, or a broker that ignores the setting).
+    Returns: None when the broker keeps the producer's timestamp (topic not configured so, or a broker that ignores the
+        setting).
     """
     producer = AIOKafkaProducer(**kafka.aiokafka(), acks="all", request_timeout_ms=10_000)
     await producer.start()

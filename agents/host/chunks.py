@@ -1,21 +1,23 @@
 """Faust, delivering chunks: one message per partition and fetch instead of one per record.
 
-Faust's per-record path costs more than everything we do with a record. Here its consumer hands over what one poll brought for one
-partition as a single message whose value is the list of records, and keeps no book of acknowledgements: our topics are declared
-with `acks=False`, and whoever processes a partition commits its position itself (`ChunkConsumer.commit_positions`). That switches
-off Faust's gap tracking altogether, which with chunks made each commit advance by one chunk only (it counts a message into the gap
-before it), and its read-offset filter, which can swallow what a seek brought back.
+Faust's per-record path costs more than everything we do with a record. Here its consumer hands over what one poll
+brought for one partition as a single message whose value is the list of records, and keeps no book of acknowledgements:
+our topics are declared with `acks=False`, and whoever processes a partition commits its position itself
+(`ChunkConsumer.commit_positions`). That switches off Faust's gap tracking altogether, which with chunks made each
+commit advance by one chunk only (it counts a message into the gap before it), and its read-offset filter, which can
+swallow what a seek brought back.
 
 Overridden or reached into, each with a contract test:
 
 * `Consumer.getmany`: chunks; forgets the read offset, so that a seek to anywhere is followed.
-* `Consumer._getmany`: fetches only partitions that are not held. A held partition keeps at most one fetched chunk in aiokafka and
-  never blocks the others. Faust's own pause shares a set with its rebalancing code and sleeps a second when it runs empty.
-* `AIOKafkaConsumerThread._create_worker_consumer`, `.on_start`: read_committed, a short fetch wait (stock: 1.5 s, during which a
-  partition just released waits behind quiet ones), a short prefetch back-off, records without a copy.
+* `Consumer._getmany`: fetches only partitions that are not held. A held partition keeps at most one fetched chunk in
+  aiokafka and never blocks the others. Faust's own pause shares a set with its rebalancing code and sleeps a second
+  when it runs empty.
+* `AIOKafkaConsumerThread._create_worker_consumer`, `.on_start`: read_committed, a short fetch wait (stock: 1.5 s,
+  during which a partition just released waits behind quiet ones), a short prefetch back-off, records without a copy.
 
-Calls that touch aiokafka run on the consumer thread's loop. They do not go through Faust's method queue, whose two workers may
-both be busy (one always waits in a fetch).
+Calls that touch aiokafka run on the consumer thread's loop. They do not go through Faust's method queue, whose two
+workers may both be busy (one always waits in a fetch).
 """
 
 from __future__ import annotations
@@ -72,8 +74,8 @@ class Record(Protocol):
 class _Fetched(OrderedDict[TopicPartition, Any]):
     """aiokafka's store of fetched data; makes each piece yield its parsed records as they are.
 
-    aiokafka copies every record into a data class of eleven fields, topic and partition included. That costs twice as much as
-    parsing it; a chunk says topic and partition once.
+    aiokafka copies every record into a data class of eleven fields, topic and partition included. That costs twice as
+    much as parsing it; a chunk says topic and partition once.
     """
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
@@ -87,7 +89,8 @@ def _as_it_is(_tp: TopicPartition, record: Record) -> Record:
 
 
 class Chunk(NamedTuple):
-    """What one poll brought for one partition; offsets rise but may have holes where a topic is compacted or transactional."""
+    """What one poll brought for one partition; offsets rise but may have holes where a topic is compacted or
+    transactional."""
 
     topic: str
     partition: int
@@ -111,7 +114,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
 
 class ChunkConsumer(driver.Consumer):
-    """Delivers chunks; single partitions can be held, sought and committed. All methods are called on the app's event loop."""
+    """Delivers chunks; single partitions can be held, sought and committed. All methods are called on the app's event
+    loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -121,7 +125,7 @@ class ChunkConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  (stock)
         if self.flow_active and not self._get_active_partitions():
             await self.sleep(IDLE_POLL_S)  # nothing assigned; stock sleeps a second, which every start would pay
             return
@@ -132,7 +136,7 @@ class ChunkConsumer(driver.Consumer):
         if not self.flow_active:
             try:
                 await self.perform_seek()
-            except Exception as error:  # as stock: a rebalance is under way, its end seeks again
+            except Exception as error:  # noqa: BLE001  (as stock: a rebalance is under way, its end seeks again)
                 self.log.warning("seek while the flow is stopped: %r", error)
             return
         for fetched, batch in records.items():
@@ -144,7 +148,11 @@ class ChunkConsumer(driver.Consumer):
             self._read_offset[tp] = None
             yield tp, _chunk_message(tp, batch, generation)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
+    async def _getmany(  # stock signature
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Mapping[TP, list[Any]]:
         if active_partitions is None:
             return await super()._getmany(active_partitions, timeout)
         # A new set for each fetch: hold() and release() change it while the consumer thread asks it about membership.
@@ -291,7 +299,8 @@ def make_app(
     Args:
         group: consumer group, and the app's id.
         kafka: how to reach the brokers.
-        data_dir: where Faust may create its (empty) folder; default: a folder of this group below the system's temporary one.
+        data_dir: where Faust may create its (empty) folder; default: a folder of this group below the system's
+            temporary one.
         session_timeout_s: how long a silent member keeps its partitions; 6 to 30.
         poll_records: most records in one poll.
         fetch_bytes: most bytes a broker returns for one partition and fetch.
@@ -310,6 +319,7 @@ def make_app(
         broker_max_poll_interval=300.0,
         broker_max_poll_records=poll_records,
         consumer_max_fetch_size=fetch_bytes,
+        broker_check_crcs=kafka.check_crcs,
         consumer_auto_offset_reset="earliest",
         datadir=str(data_dir or Path(gettempdir()) / f"ebb-faust-{group}"),
         store="memory://",

@@ -25,10 +25,12 @@ class KafkaSettings:
         security_protocol: as everywhere in Kafka.
         ca_file: PEM of the authority that signed the brokers; None: the system's authorities.
         cert_file, key_file: PEM of our own certificate, for brokers that ask for one; both or neither.
-        sasl_mechanism, sasl_user, sasl_password_file: required for the SASL protocols; the file's last line break is dropped.
+        sasl_mechanism, sasl_user, sasl_password_file: required for the SASL protocols; the file's last line break is
+            dropped.
         client_id: shown in the brokers' logs and quotas.
-        fetch_wait_ms: how long a broker may hold a fetch when there is nothing new. Partitions of one broker share a fetch, so
-            this also bounds how long a partition just released waits behind quiet ones.
+        fetch_wait_ms: how long a broker may hold a fetch when there is nothing new. Partitions of one broker share a
+            fetch, so this also bounds how long a partition just released waits behind quiet ones.
+        check_crcs: whether consumers verify checksums. The embedded broker writes transaction markers with a wrong one.
 
     Raises: ValueError, with a sentence, when the parts do not fit together.
     """
@@ -43,6 +45,7 @@ class KafkaSettings:
     sasl_password_file: Path | None = None
     client_id: str = "ebb"
     fetch_wait_ms: int = 100
+    check_crcs: bool = True
 
     def __post_init__(self) -> None:
         if not self.servers():
@@ -101,11 +104,13 @@ class KafkaSettings:
         return options
 
     def aiokafka_consumer(self) -> dict[str, Any]:
-        """Keyword arguments for a consumer: read_committed, because all we write and much of what we read is transactional."""
+        """Keyword arguments for a consumer: read_committed, because all we write and much of what we read is
+        transactional."""
         return self.aiokafka() | {
             "isolation_level": "read_committed",
             "fetch_max_wait_ms": self.fetch_wait_ms,
             "enable_auto_commit": False,
+            "check_crcs": self.check_crcs,
         }
 
     def faust_brokers(self) -> str:

@@ -1,6 +1,7 @@
 """Failpoints: places where a test makes a real worker die or stop. They cost one comparison with None when unset.
 
-`EBB_FAILPOINT="name:count:action"`, several separated by commas; the action happens at the count-th passage (1 = the first):
+`EBB_FAILPOINT="name:count:action"`, several separated by commas; the action happens at the count-th passage (1 = the
+first):
 
     name              passed
     after_own         the lane owns its partition, nothing is read yet

@@ -17,14 +17,16 @@ HOST_KEY = b"\x00host"
 
 
 class Fold(Protocol):
-    """The state of one journal partition and how it moves. An exception out of any method is a host error: the process ends."""
+    """The state of one journal partition and how it moves. An exception out of any method is a host error: the process
+    ends."""
 
     @property
     def applied(self) -> int:
         """Offset of the last entry wholly applied; -1 at the start."""
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take over committed state: the newest value of each key (the marker included), without tombstones; called once.
+        """Take over committed state: the newest value of each key (the marker included), without tombstones; called
+        once.
 
         Runs on a thread of its own, so that health answers while it works. `rows` can be read once only.
         """

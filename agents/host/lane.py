@@ -1,12 +1,14 @@
 """A lane: everything about one journal partition, and the protocol by which its state is exact.
 
-Open, in the lane's own task and never inside a rebalance callback (aiokafka starts the heartbeat only after that returned):
- 1. own: start a producer with the partition's transactional id. InitProducerId bumps the epoch, which fences every earlier owner,
-    and returns only after the former owner's transaction is finished.
+Open, in the lane's own task and never inside a rebalance callback (aiokafka starts the heartbeat only after that
+returned):
+ 1. own: start a producer with the partition's transactional id. InitProducerId bumps the epoch, which fences every
+    earlier owner, and returns only after the former owner's transaction is finished.
  2. recover: read the state partition to the end offset taken after 1.
  3. seek the journal to applied + 1.
 Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger):
- 4. apply exactly the entry applied + 1: an older one is skipped, at a newer one the rest is dropped and the lane seeks back.
+ 4. apply exactly the entry applied + 1: an older one is skipped, at a newer one the rest is dropped and the lane seeks
+    back.
  5. one transaction: interventions, then rows with the marker last; every batch's answer is awaited; commit.
 The group proposes an owner, the epoch decides: nothing here asks whether the partition is still ours.
 Any exception ends the process; being fenced ends the lane, because that is how a rebalance looks from behind.
@@ -57,8 +59,8 @@ class LaneOptions:
 
     Args:
         linger_s: how long a unit waits for more after its first chunk; fewer, larger transactions.
-        backlog_linger_s: the same once a unit holds `backlog_records`: then we are behind, and one row for many entries of a
-            pair counts more than the moment of commit.
+        backlog_linger_s: the same once a unit holds `backlog_records`: then we are behind, and one row for many entries
+            of a pair counts more than the moment of commit.
         unit_records: a unit is committed once this many records and interventions are pending.
         idle_s: a lane that is behind and hears nothing this long seeks again, in case a chunk was lost on the way.
         transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
@@ -135,7 +137,8 @@ class Lane:
             self._flow.hold(self.partition)
 
     async def close(self, patience_s: float = 5.0) -> None:
-        """Stop working. A commit under way may finish, so that readers need not wait for its time-out; nothing else is flushed."""
+        """Stop working. A commit under way may finish, so that readers need not wait for its time-out; nothing else is
+        flushed."""
         self._closed = True
         self._inbox.wake()
         done, _ = await asyncio.wait([self._task], timeout=patience_s if self.is_open else 0)
@@ -151,7 +154,7 @@ class Lane:
             await self._work()
         except asyncio.CancelledError:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (whatever it is, it ends the process)
             if self._closed:
                 log.info("lane %d ended while closing: %r", self.partition, error)
                 return
@@ -267,7 +270,8 @@ class Lane:
                 await asyncio.sleep(0)
 
     def _apply_block(self, records: Sequence[Record], index: int, stop: int) -> tuple[int, bool, bool]:
-        """Apply records[index:stop]; returns (next index, whether no slice limit was met, whether an entry is missing)."""
+        """Apply records[index:stop]; returns (next index, whether no slice limit was met, whether an entry is
+        missing)."""
         apply, expected, first = self._fold.apply, self._fold.applied + 1, index
         skipped = 0
         while index < stop:
@@ -281,7 +285,7 @@ class Lane:
             else:
                 if record.value is None:
                     raise ValueError(
-                        f"entry {offset} of {self._topics.journal}/{self.partition} is empty: only ingest may write there"
+                        f"{self._topics.journal}/{self.partition}@{offset} is empty: only ingest may write there"
                     )
                 if not apply(offset, record.value):
                     self._uncommitted_entries += index - first - skipped

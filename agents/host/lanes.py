@@ -44,9 +44,9 @@ def refuse_and_exit(refusal: Refusal) -> NoReturn:
 class Lanes:
     """Opens and closes lanes as the group assigns partitions.
 
-    The assignment is a hint, the producer epoch decides. A lane whose partition stays assigned is kept as it is: if somebody else
-    has opened the partition meanwhile, its next commit is fenced. A fenced lane forgets everything and waits for the next
-    assignment; without one within 30 s the process ends, so that the group notices.
+    The assignment is a hint, the producer epoch decides. A lane whose partition stays assigned is kept as it is: if
+    somebody else has opened the partition meanwhile, its next commit is fenced. A fenced lane forgets everything and
+    waits for the next assignment; without one within 30 s the process ends, so that the group notices.
 
     Args:
         fold_of: makes the (empty) fold of a partition.
@@ -101,7 +101,8 @@ class Lanes:
         }
 
     def assign(self, partitions: Collection[int]) -> None:
-        """Take over a new assignment. Only starts tasks: Kafka's heartbeat waits for the rebalance callback this is called from."""
+        """Take over a new assignment. Only starts tasks: Kafka's heartbeat waits for the rebalance callback this is
+        called from."""
         loop = asyncio.get_running_loop()
         for partition in [p for p in self._fenced if p not in partitions]:
             self._fenced.pop(partition).cancel()
@@ -116,7 +117,8 @@ class Lanes:
                 self._opening[partition] = loop.create_task(self._open(partition), name=f"open-lane-{partition}")
 
     def deliver(self, partition: int, records: Sequence[Record]) -> None:
-        """Hand a chunk to its lane; returns at once. A chunk of a partition without lane is dropped, its lane will seek."""
+        """Hand a chunk to its lane; returns at once. A chunk of a partition without lane is dropped, its lane will
+        seek."""
         lane = self._lanes.get(partition)
         if lane is not None:
             lane.deliver(records)
@@ -180,9 +182,7 @@ class Lanes:
             fatal(f"lane {lane.partition} failed after entry {lane.durable}", error)
 
     def _still_fenced(self, partition: int) -> None:
-        fatal(
-            f"lane {partition} was fenced, but no rebalance has taken its partition away within {FENCED_PATIENCE_S:.0f} s"
-        )
+        fatal(f"lane {partition} was fenced, but no rebalance took its partition away within {FENCED_PATIENCE_S:.0f} s")
 
     async def _watch_positions(self) -> None:
         asked_at = 0.0

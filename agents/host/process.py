@@ -1,7 +1,7 @@
 """How a worker process ends when it must: one sentence, exit code 1, nothing half-closed in between.
 
-A lane that met an error cannot know what the broker has stored, and an orderly shutdown would run code that assumes it does. So
-the process ends on the spot; the next owner's InitProducerId finishes or aborts what was under way.
+A lane that met an error cannot know what the broker has stored, and an orderly shutdown would run code that assumes it
+does. So the process ends on the spot; the next owner's InitProducerId finishes or aborts what was under way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NoReturn
 log = logging.getLogger("ebb.host")
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  (not an error of ours: an answer)
     """The worker must not start or go on. `sentence` says what is wrong and what to do; it holds no secrets."""
 
     def __init__(self, sentence: str) -> None:

@@ -1,7 +1,7 @@
 """Reading one partition of the state topic back: newest value per key, whole transactions only.
 
-Our own reader instead of Faust's table recovery, which ignores transactions (it waits for an offset that is a control record),
-reads through the shared consumer whose positions it resets, and restores a twentieth of the rows a second.
+Our own reader instead of Faust's table recovery, which ignores transactions (it waits for an offset that is a control
+record), reads through the shared consumer whose positions it resets, and restores a twentieth of the rows a second.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ async def recover(
         **options,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-        check_crcs=True,
     )
     await consumer.start()
     try:
@@ -102,7 +101,8 @@ async def _evidence(
 ) -> str | None:
     """Look for signs that this partition was worked on before.
 
-    Offsets alone prove nothing: a first transaction that was aborted leaves some in both topics, but no committed record.
+    Offsets alone prove nothing: a first transaction that was aborted leaves some in both topics, but no committed
+        record.
     """
     consumer.assign([interventions])
     await consumer.seek_to_beginning(interventions)

@@ -1,7 +1,8 @@
 """The watchdog: a thread, because what it watches for is an event loop, or a library on it, that no longer moves.
 
-Faust can end a rebalance silently (its recovery takes a time-out of the last seek for a stop) and leave a worker that is alive,
-healthy to look at, and does nothing. The watchdog ends such a worker after dumping every thread's stack; the supervisor restarts it.
+Faust can end a rebalance silently (its recovery takes a time-out of the last seek for a stop) and leave a worker that
+is alive, healthy to look at, and does nothing. The watchdog ends such a worker after dumping every thread's stack; the
+supervisor restarts it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ log = logging.getLogger("ebb.host")
 
 @dataclass(frozen=True, slots=True)
 class Vital:
-    """One lane as the watchdog sees it: entries behind the end of its partition, and a number that rises with its work."""
+    """One lane as the watchdog sees it: entries behind the end of its partition, and a number that rises with its
+    work."""
 
     lag: int
     pulse: int
@@ -75,7 +77,8 @@ class Watchdog:
         while not self._stop.wait(self._every_s):
             now = time.monotonic()
             if now - looked_at > self._every_s + self._patience_s / 2:
-                # We were stopped ourselves (SIGSTOP, a sleeping laptop): nobody could have moved, so everybody starts afresh.
+                # We were stopped ourselves (SIGSTOP, a sleeping laptop): nobody could have moved, so everybody starts
+                # afresh.
                 self._beat_at = now
                 self._moved.clear()
             looked_at = now

@@ -92,7 +92,8 @@ def host_lanes(
 def run_apps(*apps: ChunkApp) -> NoReturn:
     """Run apps in this process until SIGTERM or SIGINT, then exit with code 0; with code 1 when one of them fails.
 
-    Faust's own command line is not used: it redirects output, reads command-line arguments and goes on after some crashes.
+    Faust's own command line is not used: it redirects output, reads command-line arguments and goes on after some
+    crashes.
     """
     tune_collector()
     sys.exit(asyncio.run(serve(*apps)))
@@ -101,8 +102,8 @@ def run_apps(*apps: ChunkApp) -> NoReturn:
 def tune_collector() -> None:
     """Let the cyclic garbage collector look less often.
 
-    State is hundreds of thousands of long-lived objects that form no cycles, and chunks are thousands of short-lived ones: with the
-    stock thresholds the collector walks both again and again and finds nothing.
+    State is hundreds of thousands of long-lived objects that form no cycles, and chunks are thousands of short-lived
+    ones: with the stock thresholds the collector walks both again and again and finds nothing.
     """
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)

@@ -1,4 +1,6 @@
-"""What the journal has to be told before facts and whenever it changes: code version, shipped rule set, expected sources."""
+"""What the journal has to be told before facts and whenever it changes: code version, shipped rule set, expected
+sources.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -63,7 +65,9 @@ class Announcer:
         )
 
     async def _since(self, sources: list[Source]) -> Mapping[str, datetime | None]:
-        """From when on each source has been seen: None where its first offset is 0, else the time of the oldest record."""
+        """From when on each source has been seen: None where its first offset is 0, else the time of the oldest
+        record.
+        """
         if not sources:
             return {}
         place = {source: (self._topics.real(source.topic), source.partition) for source in sources}

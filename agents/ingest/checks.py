@@ -1,4 +1,6 @@
-"""What must be true of the inbound topics before a source is read, each with the sentence that says what to do when it is not."""
+"""What must be true of the inbound topics before a source is read, each with the sentence that says what to do when it
+is not.
+"""
 
 from collections.abc import Mapping
 
@@ -21,12 +23,12 @@ def check_position(topics: Topics, source: Source, committed: int | None, begin:
     name = f"{topics.real(source.topic)}/{source.partition}"
     if committed < begin:
         raise Refusal(
-            f"{name} begins at {begin} but was read up to {committed}: {begin - committed} records were removed before they "
-            f"were read; restore them, or accept the loss with `ebb ingest accept-gap {source}`."
+            f"{name} begins at {begin} but was read up to {committed}: {begin - committed} records were removed "
+            f"before they were read; restore them, or accept the loss with `ebb ingest accept-gap {source}`."
         )
     raise Refusal(
-        f"{name} ends at {end} but was read up to {committed}: it was recreated, or cut by {committed - end} records; restore it, "
-        f"or accept the loss with `ebb ingest accept-gap {source}`."
+        f"{name} ends at {end} but was read up to {committed}: it was recreated, or cut by {committed - end} records; "
+        f"restore it, or accept the loss with `ebb ingest accept-gap {source}`."
     )
 
 
@@ -38,8 +40,8 @@ def check_topic_ids(topics: Topics, known: Mapping[str, str], now: Mapping[str, 
     for name, before in known.items():
         if now.get(name, before) != before:
             raise Refusal(
-                f"Topic {topics.real(name)} was deleted and recreated since it was read; restore it, or accept the loss with "
-                f"`ebb ingest accept-gap {name}/0` for each of its partitions."
+                f"Topic {topics.real(name)} was deleted and recreated since it was read; restore it, or accept the loss "
+                f"with `ebb ingest accept-gap {name}/0`, which covers all its partitions."
             )
 
 

@@ -1,8 +1,9 @@
-"""What ingest workers and the command line tell one another through `ingest-control`, a compacted topic of one partition.
+"""What ingest workers and operators tell one another through `ingest-control`, a compacted topic of one partition.
 
-It is there so that a decision survives a restart: a source that stopped stays stopped until somebody resumes it, word lists of rule sets stay in
-force, and it is known which sources the journal has been told of. Keys: `stopped/<topic>/<partition>`, `words/<scope>`, `announced`; any other
-key is ignored (workers write to it to read the broker's clock off the answer).
+It is there so that a decision survives a restart: a source that stopped stays stopped until somebody resumes it, word
+lists of rule sets stay in force, and it is known which sources the journal has been told of. Keys:
+`stopped/<topic>/<partition>`, `words/<scope>`, `announced`; any other key is ignored (workers write to it to read the
+broker's clock off the answer).
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,9 @@ class WordLists(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
-    """What every journal partition has been told: version of the code, sources, since when, by which clock, of which topics."""
+    """What every journal partition has been told: version of the code, sources, since when, by which clock, of which
+    topics.
+    """
 
     v: int
     version: str

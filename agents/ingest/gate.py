@@ -1,6 +1,7 @@
-"""The gate of the first start: no fact goes into the journal before every program, pair, person and rule set known at that moment.
+"""The gate of the first start: no fact goes into the journal before every program, pair, person and rule set known then.
 
-The reference partitions may belong to several workers, so what counts is the group's committed positions beside our own.
+The reference partitions may belong to several workers, so what counts is the group's committed positions beside our
+own.
 """
 
 from collections.abc import Iterable
@@ -46,7 +47,9 @@ class Gate:
             del self._missing[source]
 
     async def is_closed(self, consumer: ChunkConsumer, control: ControlState) -> bool:
-        """Whether facts still have to wait; asks the group about other workers' partitions. Stopped sources are not waited for."""
+        """Whether facts still have to wait; asks the group about other workers' partitions. Stopped sources are not
+        waited for.
+        """
         for source in [source for source in self._missing if control.is_stopped(source)]:
             del self._missing[source]
         if self._missing:

@@ -1,7 +1,7 @@
 """Runs of raw records → what is to be written, as values: journal rows by partition, dead letters, stops.
 
-Nothing here waits or sends. The loop over facts is the hot path of ingest: it asks the codec, splices the bytes the codec made into the entry and
-picks the journal partition; everything else happens by run or by unit.
+Nothing here waits or sends. The loop over facts is the hot path of ingest: it asks the codec, splices the bytes the
+codec made into the entry and picks the journal partition; everything else happens by run or by unit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +100,9 @@ class Intake:
         self._scanner = CommentScanner([DEFAULT_WORDS])
 
     def use_words(self, words: Mapping[str, Words]) -> None:
-        """Put word lists into force, by scope; scopes not named keep theirs. Without lists for everyone the shipped ones apply."""
+        """Put word lists into force, by scope; scopes not named keep theirs. Without lists for everyone the shipped
+        ones apply.
+        """
         self._words.update(words)
         everyone = self._words.get("*") or DEFAULT_WORDS
         self._scanner = CommentScanner([everyone, *(lists for scope, lists in self._words.items() if scope != "*")])

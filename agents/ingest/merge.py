@@ -1,11 +1,13 @@
 """Oldest head first: in which order the source partitions of one worker go into the journal.
 
-While behind, the source partition whose next record has the oldest timestamp goes first (ties: order of the catalogue, then partition), and
-a partition known to be behind whose next record has not arrived is waited for. So topics lie close together in the journal, and what is
-loaded before the start always gives the same journal. Sources that are caught up are not waited for: what comes goes on at once.
+While behind, the source partition whose next record has the oldest timestamp goes first (ties: order of the
+catalogue, then partition), and a partition known to be behind whose next record has not arrived is waited for. So
+topics lie close together in the journal, and what is loaded before the start always gives the same journal. Sources
+that are caught up are not waited for: what comes goes on at once.
 
-Records are handed out in runs, slices of one fetched chunk up to the next older head, found by bisection over the running maximum of the
-chunk's timestamps: the running maximum is never too small, so a run never passes an older head, and runs cost by their number only.
+Records are handed out in runs, slices of one fetched chunk up to the next older head, found by bisection over the
+running maximum of the chunk's timestamps: the running maximum is never too small, so a run never passes an older
+head, and runs cost by their number only.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,7 +19,9 @@ from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
-    """The part of a consumed record that ingest reads (aiokafka.ConsumerRecord has it). `timestamp`: milliseconds, -1 for none."""
+    """The part of a consumed record that ingest reads (aiokafka.ConsumerRecord has it). `timestamp`: milliseconds, -1
+    for none.
+    """
 
     @property
     def offset(self) -> int: ...
@@ -102,7 +106,7 @@ class Merge:
         return sorted(self._feeds, key=lambda source: self._feeds[source].rank)
 
     def open(self, source: Source, position: int, end: int) -> None:
-        """Take part: `position` is the next offset to forward, `end` the offset after the last record known to exist."""
+        """Take part: `position` is the next offset to forward, `end` the one after the last record known to exist."""
         rank = (self._rank[source.topic], source.partition)
         self._feeds[source] = _Feed(source, rank, position, end, gated=source.topic not in self.first)
 

@@ -33,7 +33,8 @@ class IngestOptions:
         buffer_records: most records waiting in memory, over all sources.
         session_timeout_s: how long a silent worker keeps its partitions.
         data_dir: where Faust may create its (empty) folder.
-        asks_topic_ids: whether the broker is asked for topic ids, by which a recreated topic is recognised; the embedded
+        asks_topic_ids: whether the broker is asked for topic ids, by which a recreated topic is recognised; the
+        embedded
             broker knows none, and asking it costs ten seconds.
         now_ms: the worker's clock.
     """

@@ -1,10 +1,11 @@
 """Source progress: how far in time each source partition has been read, and when to say so.
 
-While a source is behind, that is the newest record timestamp forwarded; once it is caught up, the moment of looking. It never falls and is never
-ahead of the worker's clock. Both are told here only after the journal has acknowledged every fact up to them.
+While a source is behind, that is the newest record timestamp forwarded; once it is caught up, the moment of looking.
+It never falls and is never ahead of the worker's clock. Both are told here only after the journal has acknowledged
+every fact up to them.
 
-With `EBB_CLOCK=records` there is one clock for all sources, the newest record timestamp forwarded, and it is told at fixed steps of itself,
-so that the same records give the same journal whenever they are read.
+With `EBB_CLOCK=records` there is one clock for all sources, the newest record timestamp forwarded, and it is told at
+fixed steps of itself, so that the same records give the same journal whenever they are read.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,9 @@ from agents.ingest.merge import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressIntervals:
-    """How often progress is written, in milliseconds: while a source moves, while it is caught up, and for the first word of a source."""
+    """How often progress is written, in milliseconds: while a source moves, while it is caught up, and for the first
+    word of a source.
+    """
 
     moving_ms: int = 10_000
     idle_ms: int = 60_000
@@ -92,7 +95,7 @@ class SourceProgress:
 
 
 class RecordsClock:
-    """The clock of `EBB_CLOCK=records`: the newest record timestamp on any source, told whenever it enters a new step."""
+    """The clock of `EBB_CLOCK=records`: the newest record timestamp on any source, told when it enters a new step."""
 
     __slots__ = ("_next", "_step_ms", "_told", "newest", "source")
 

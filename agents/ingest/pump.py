@@ -1,7 +1,8 @@
 """The loop of an ingest worker: take the next runs, digest them, write the unit, move positions, say how far we are.
 
-One unit is under way while the next is being digested, never two: entries of a unit are acknowledged before the next is sent. Questions to the
-broker that can wait (ends of sources, commits) run beside the loop, everything that decides an order runs in it.
+One unit is under way while the next is being digested, never two: entries of a unit are acknowledged before the next
+is sent. Questions to the broker that can wait (ends of sources, commits) run beside the loop, everything that decides
+an order runs in it.
 """
 
 import asyncio
@@ -94,7 +95,9 @@ class Pump:
         self._wake.set()
 
     async def deliver(self, source: Source, records: list[Record]) -> None:
-        """Take a fetched chunk. A chunk that does not follow what is here is fetched again, or refused if records are lost."""
+        """Take a fetched chunk. A chunk that does not follow what is here is fetched again, or refused if records are
+        lost.
+        """
         tail = self._merge.tail(source)
         if tail is None or not records:
             return  # not open yet: opening seeks to where it begins
@@ -322,7 +325,9 @@ class Pump:
         log.info("%d source partitions, %d of them new", len(wanted), len(added))
 
     async def _announced(self) -> bool:
-        """Whether the journal knows its sources; the owner of `rulesets/0` tells it what is new, the others wait for that."""
+        """Whether the journal knows its sources; the owner of `rulesets/0` tells it what is new, the others wait for
+        that.
+        """
         if self._has_announced:
             return True
         before = self._notices.state.announced
@@ -428,7 +433,9 @@ class Pump:
             await self._seek(source, tail)
 
     async def _bridge(self, source: Source, tail: int, first: int) -> None:
-        """A chunk begins beyond what should come next: go on if nothing readable stands between, else fetch that first."""
+        """A chunk begins beyond what should come next: go on if nothing readable stands between, else fetch that
+        first.
+        """
         place = (self._topics.real(source.topic), source.partition)
         begin = (await self._scout.beginnings([place]))[place]
         check_position(self._topics, source, tail, begin, max(first, tail))

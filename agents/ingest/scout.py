@@ -1,4 +1,4 @@
-"""A consumer of our own, outside any group, for questions the group's consumer cannot answer without losing its place."""
+"""A consumer outside any group, for questions the group's consumer cannot answer without losing its place."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,8 @@ class Scout:
     async def first_record(self, partition: tuple[str, int], start: int, end: int) -> Any | None:
         """The first readable record at `start` or after, before `end`; None when there is none.
 
-        Offsets without a record are left by compaction, by transactions that were aborted, and by the markers of all transactions.
+        Offsets without a record are left by compaction, by transactions that were aborted, and by the markers of all
+        transactions.
 
         Raises: TimeoutError when the broker does not answer.
         """
@@ -57,3 +58,17 @@ class Scout:
                 if records:
                     return records[0] if records[0].offset < end else None
             return None
+
+    async def records(self, partition: tuple[str, int], start: int, end: int) -> list[Any]:
+        """Every readable record from `start` to `end` (exclusive).
+
+        Raises: TimeoutError when the broker does not answer.
+        """
+        here = TopicPartition(*partition)
+        found: list[Any] = []
+        async with self._asking, asyncio.timeout(ANSWER_S):
+            self._consumer.assign([here])
+            self._consumer.seek(here, start)
+            while await self._consumer.position(here) < end:
+                found += (await self._consumer.getmany(here, timeout_ms=100)).get(here, [])
+        return [record for record in found if record.offset < end]

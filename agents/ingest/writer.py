@@ -1,8 +1,8 @@
 """Writing units: an idempotent producer, whole batches, and never two batches of ours under way to one partition.
 
-The last is what makes repeats recognisable by position: if a batch could fail while its successor is accepted, the journal would have a hole
-that the engine takes for a repeat. So each journal partition gets the next batch only when the one before is acknowledged, and any error ends
-the process.
+The last is what makes repeats recognisable by position: if a batch could fail while its successor is accepted, the
+journal would have a hole that the engine takes for a repeat. So each journal partition gets the next batch only when
+the one before is acknowledged, and any error ends the process.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One line of a `.jsonl` recording → when it arrived and the record it stands for, or why it is bad. As values: nothing is raised.
+"""One line of a `.jsonl` recording → when it arrived and the record it stands for, or why it is bad; nothing is raised.
 
 A line is a fact's fields plus `topic` and optional `arrived_at`:
 
@@ -72,7 +72,7 @@ _BEGINNING: Final = re.compile(rb'\s*\{\s*"topic"\s*:\s*"[a-z-]+"\s*,\s*(?:"arri
 
 
 def read_arrival(line: bytes) -> Arrival | Rejected:
-    """Read when a line arrived and which record it carries. Whether that record is good is asked later, see `read_record`."""
+    """Read when a line arrived and which record it carries; whether that is a good one, `read_record` will tell."""
     try:
         head = _HEAD(line)
         topic, arrived_at = head.topic, head.arrived_at
@@ -126,7 +126,7 @@ def _unpack(line: bytes, head: _Head) -> Arrival | Rejected:
     raw_key = None if key is None else key.encode()
     if value is not None and raw_key is None and head.topic in _KEY_FIELDS:
         raw_key = _key_of(head.topic, value)
-    # Of a record that is neither null nor of a compacted topic any key will do, and an empty one says: take the value as it is.
+    # Elsewhere than on a compacted topic any key will do, and one that is not None says: take the value as it is.
     return _arrival(arrived_at, head.topic, raw_key if raw_key is not None or value is None else b"", value)
 
 
@@ -169,8 +169,7 @@ def _explain(line: bytes, error: BaseException) -> Rejected:
         return Rejected("missing_field", "`topic` is missing.")
     if topic == CLOCK or "arrived_at" in str(error) or topic not in BY_TOPIC:
         return _explain_head(str(error))
-    fact = tree["value"] if isinstance(tree.get("value"), Mapping) else tree
-    return explain(topic, msgspec.json.encode(fact), error)
+    return explain(topic, bytes(_MEMBERS(line)["value"]) if tree.get("value") is not None else line, error)
 
 
 def _explain_head(error: str) -> Rejected:

@@ -18,6 +18,7 @@ def fold_action(view: View, fact: f.ActionTaken, ref: FactRef, arrived_ms: int) 
     The party of a pair stands for its people; a participant without a pair is reached in all of their pairs.
     """
     if fact.action != "reached_out":
+        view.partition.counts["ignored_actions",] += 1
         return NOBODY
     person = view.participant(fact.participant_id) if fact.participant_id is not None else None
     pair_ids = (fact.pair_id,) if fact.pair_id is not None else tuple(person.pair_ids) if person is not None else ()

@@ -8,9 +8,10 @@ from typing import Any
 import schemas.facts as f
 from streams.fold.contacts import contact, contact_in_pair
 from streams.fold.meetings import digest, remembers
-from streams.fold.touched import Touched
+from streams.fold.touched import Submission, Touched
 from streams.state.episode import FactRef
 from streams.state.pair import KINDS, MAX_RATINGS, Member, Rating
+from streams.state.participant import MAX_SUBMITTED, MAX_SURVEYS, ParticipantState, Survey
 from streams.view import TOPIC_CODES, View
 
 
@@ -35,7 +36,49 @@ def pair_of_submission(view: View, fact: f.RatingSubmitted | f.SentimentSubmitte
 
 
 def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
-    return Touched((fact.pair_id,) if fact.pair_id is not None else (), (fact.participant_id,))
+    """A survey that goes out is new unless one of that kind and pair to the same person is not judged yet."""
+    pair_ids = (fact.pair_id,) if fact.pair_id is not None else ()
+    sent_ms: int | None = None
+    if isinstance(fact, f.SurveySent):
+        person = view.make_participant(fact.participant_id)
+        kind, pair_id = KINDS.index(fact.kind), fact.pair_id or ""
+        unjudged = [each for each in person.surveys if _judged_ms(view, each.sent_ms) > ref.at_ms]
+        if not any((each.kind, each.pair_id) == (kind, pair_id) and each.sent_ms <= ref.at_ms for each in unjudged):
+            sent_ms = ref.at_ms
+            unjudged.append(Survey(fact.survey_id, kind, pair_id, sent_ms))
+        person.surveys = unjudged[-MAX_SURVEYS:]
+    return Touched(pair_ids, (fact.participant_id,), survey_sent_ms=sent_ms)
+
+
+def _judged_ms(view: View, sent_ms: int) -> int:
+    calendar = view.calendar
+    return calendar.day_start(calendar.day_of_age(calendar.day_of(sent_ms), view.answer_days) + 1)
+
+
+def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, at_ms: int) -> Submission:
+    """How the detectors count a submission, and which survey it answers: the one it names, else the oldest that waits."""
+    day = view.calendar.day_of(at_ms)
+    counts = (day, pair_id) not in person.submitted and not _answered_elsewhere(fact, person)
+    if counts:
+        person.submitted = [*person.submitted, (day, pair_id)][-MAX_SUBMITTED:]
+    waiting = [
+        each for each in person.surveys if not each.answered and each.sent_ms <= at_ms < _judged_ms(view, each.sent_ms)
+    ]
+    waiting = [each for each in waiting if each.pair_id in ("", pair_id)]
+    named = [each for each in waiting if each.survey_id == fact.survey_id]
+    if not waiting or _answered_elsewhere(fact, person):
+        return Submission(at_ms, counts, None)
+    answered = (named or waiting)[0]
+    answered.answered = True
+    return Submission(at_ms, counts, answered.sent_ms)
+
+
+def _answered_elsewhere(fact: Any, person: ParticipantState) -> bool:
+    """A rating and a sentiment with one `survey_id` are one submission; the first of the two counts."""
+    if fact.survey_id is None:
+        return False
+    other = "sentiment" if isinstance(fact, f.RatingSubmitted) else "ratings"
+    return remembers(person.answered_seen, digest(TOPIC_CODES[other], fact.survey_id))
 
 
 def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
@@ -43,8 +86,9 @@ def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Tou
     person = contact(view, fact.participant_id, ref.at_ms)
     if fact.survey_id is not None:
         person.answered_seen += _submission_digest(fact)
+    submission = _submission(view, fact, person, pair_id or "", ref.at_ms)
     if pair_id is None:
-        return Touched(participants=(fact.participant_id,))
+        return Touched(participants=(fact.participant_id,), submission=submission)
     pair = view.make_pair(pair_id, arrived_ms)
     if fact.pair_id is not None:
         member = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
@@ -54,7 +98,7 @@ def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Tou
         member = found
     if isinstance(fact, f.RatingSubmitted):
         _rate(member, Rating(KINDS.index(fact.kind), fact.rating, ref))
-    return Touched((pair_id,), (fact.participant_id,))
+    return Touched((pair_id,), (fact.participant_id,), submission=submission)
 
 
 def _rate(member: Member, rating: Rating) -> None:

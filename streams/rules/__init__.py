@@ -8,11 +8,13 @@ from typing import Final
 
 from streams.rule import Rule
 from streams.rules.first_meeting_missing import FirstMeetingMissing
+from streams.rules.pair_sentiment_slowdown import PairSentimentSlowdown
+from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdown
 from streams.rules.rating_low import RatingLow
 
 RULES: Final[tuple[Rule, ...]] = tuple(
     sorted(
-        (FirstMeetingMissing(), RatingLow()),
+        (FirstMeetingMissing(), PairSentimentSlowdown(), ProgramSentimentSlowdown(), RatingLow()),
         key=lambda rule: rule.id,
     )
 )

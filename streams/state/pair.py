@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from streams.detectors.rate import RateStream
 from streams.state.episode import FactRef
 from streams.state.record import Record
 
@@ -82,6 +83,8 @@ class PairState(Record, kw_only=True):
     spoke_ms: int = 0
     #: digests (6 B each) of held meetings, so that a repeat is recognised for good
     held_seen: bytes = b""
+    #: detector of the pair's own submissions, from its first one on
+    sentiment: RateStream | None = None
 
     @property
     def is_active(self) -> bool:

@@ -9,6 +9,8 @@ from streams.state.episode import FactRef
 from streams.state.record import Record
 
 MAX_STOPS: Final = 24
+MAX_SURVEYS: Final = 12
+MAX_SUBMITTED: Final = 8
 
 
 class ParticipantPhase(IntEnum):
@@ -30,13 +32,14 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
     ref: FactRef
 
 
-class Survey(msgspec.Struct, array_like=True, frozen=True):
-    """A survey that is not judged yet: `day` is the program-local day it was sent (days since 1970)."""
+class Survey(msgspec.Struct, array_like=True):
+    """A survey that is not judged yet (or was not when last looked at), and whether it was answered."""
 
     survey_id: str
     kind: int
     pair_id: str
-    day: int
+    sent_ms: int
+    answered: bool = False
 
 
 class ParticipantState(Record, kw_only=True):

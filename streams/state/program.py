@@ -1,5 +1,6 @@
 """What we remember of a program: its calendar, who coordinates it, and the sentiment detector of the whole program."""
 
+from streams.detectors.rate import RateStream
 from streams.state.record import Record
 
 
@@ -22,3 +23,6 @@ class ProgramState(Record, kw_only=True):
     safeguarding_contact_id: str | None = None
     ended: bool = False
     active_pairs: int = 0
+    #: detector of the whole program's submissions, from the start of the run on
+    sentiment: RateStream | None = None
+    sentiment_since_ms: int = 0

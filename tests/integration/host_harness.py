@@ -1,7 +1,7 @@
 """Breaking workers of the pair job on a real Kafka, and telling afterwards whether anything is wrong.
 
-The oracle folds the journal single-threaded, with the same `step` the workers use but none of the host, and compares state,
-position and the read_committed sequence of interventions.
+The oracle folds the journal single-threaded, with the same `step` the workers use but none of the host, and compares
+state, position and the read_committed sequence of interventions.
 """
 
 from __future__ import annotations
@@ -207,10 +207,13 @@ class Arena:
         while len(at_end) < PARTITIONS:
             for record in consumer.consume(5_000, timeout=0.05):
                 error = record.error()
+                partition = record.partition()
+                assert partition is not None
                 if error is None:
-                    found[record.partition()].append(record)
+                    if partition not in at_end:  # else the first half of a transaction might be all we see of it
+                        found[partition].append(record)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    at_end.add(record.partition())
+                    at_end.add(partition)
                 else:
                     raise RuntimeError(str(error))
         consumer.unassign()
@@ -243,7 +246,7 @@ class Arena:
                 message = step(states, _value(record))[1]
                 if message is not None:
                     expected.append((message.key, message.value, message.timestamp_ms, message.headers))
-            newest = {record.key(): record.value() for record in state[partition]}
+            newest = {record.key() or b"": _value(record) for record in state[partition]}
             position, last = _position_of(newest.pop(POSITION_KEY)), journal[partition][-1].offset()
             newest.pop(HOST_KEY)
             if state[partition][-1].key() != POSITION_KEY:

@@ -18,6 +18,7 @@ from schemas.codec import Accepted, decode_fact
 from schemas.facts import INBOUND_TOPIC_OF, Fact, RulesetActivated
 from schemas.journal import ProgressEntry, SourcesEntry
 from streams import ruleset
+from streams.clock import MINUTE_MS
 from streams.engine import Engine
 from streams.rule import parse_duration
 
@@ -119,6 +120,22 @@ class Timeline:
         self.step(ProgressEntry(v=1, sources={SOURCE: from_ms(at_ms)}))
 
 
+def _spelled_out(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Write out lines that are repeated `every` so often, so many `times`; `{n}` in a text counts from 0."""
+    for line in lines:
+        every, times = parse_duration(line.get("every", "0d")), line.get("times", 1)
+        for number in range(times):
+            made = {
+                name: value.replace("{n}", str(number)) if isinstance(value, str) else [v.replace("{n}", str(number)) for v in value]
+                if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+                for name, value in line.items() if name not in ("every", "times")
+            }  # fmt: skip
+            if every:
+                minutes = (offset_ms(made["at"], 0) + number * every) // MINUTE_MS
+                made["at"] = f"{minutes}m"
+            yield made
+
+
 def scenario_files() -> list[Path]:
     return sorted(FOLDER.glob("*.toml"))
 
@@ -131,7 +148,7 @@ def run(scenario: Mapping[str, Any]) -> Iterator[tuple[int, outbound.Interventio
     """Run a scenario; yields the decisions with their instants."""
     start_ms = offset_ms(scenario["start"], 0) if "start" in scenario else to_ms(START)
     timeline = Timeline(scenario.get("rules") and {"rules": scenario["rules"]})
-    facts = [make_fact(line, number, start_ms) for number, line in enumerate(scenario["facts"], 1)]
+    facts = [make_fact(line, number, start_ms) for number, line in enumerate(_spelled_out(scenario["facts"]), 1)]
     for fact, arrived_ms, topic in sorted(facts, key=lambda each: each[1]):
         timeline.take(fact, arrived_ms, topic)
     if "until" in scenario:

@@ -71,6 +71,7 @@ BAD: dict[str, tuple[bytes | None, str]] = {
     "a key twice further down": (raw('"note": {"deep": [{"a": 1, "a": 2}]}'), "duplicate_key"),
     "the version twice": (raw('"schema_version": 1, "schema_version": 1'), "duplicate_key"),
     "an optional key twice, once null": (raw('"comment": null, "comment": "x"'), "duplicate_key"),
+    "a key twice beside a quoted version": (raw('"comment": "\\"schema_version\\":", "rating": 4'), "duplicate_key"),
     "a key twice beside the version": (raw('"rating": 4, "schema_version": 1'), "duplicate_key"),
     "a lone surrogate in an ignored text": (raw('"note": "\\ud800"'), "lone_surrogate"),
     "a lone surrogate in a comment": (raw('"comment": "a \\udc00 b"'), "lone_surrogate"),
@@ -356,6 +357,7 @@ _MORE_KEYS = [
 _MORE_VALUES = [
     "1", "4", "null", '"x"', '":)"', '"a,b"', '"\\""', "[]", "{}", '{"rating": 4}', '["a", "b"]', '{"a": "b", "c": {}}',
     '{"a": 1, "a": 1}', '{"schema_version": 1}', '"schema_version"', '"\\u0022:"', "true", '""',
+    '"\\"schema_version\\":"', '"\\"schema_version"', '"\\\\"', '"\\u00e9"',
 ]  # fmt: skip
 
 

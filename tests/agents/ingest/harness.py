@@ -32,11 +32,19 @@ def expand(tree: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 def options(prefix: str, data_dir: Path, **changes: Any) -> IngestOptions:
     """Quick options for a test."""
-    settings = {
-        "version": "1", "shipped_ruleset": SHIPPED, "expand_ruleset": expand, "prefix": prefix, "intervals": QUICK,
-        "look_every_s": 0.1, "commit_every_s": 0.1, "survey_every_s": 0.5, "session_timeout_s": 6.0, "data_dir": data_dir,
+    settings: dict[str, Any] = {
+        "version": "1",
+        "shipped_ruleset": SHIPPED,
+        "expand_ruleset": expand,
+        "prefix": prefix,
+        "intervals": QUICK,
+        "look_every_s": 0.1,
+        "commit_every_s": 0.1,
+        "survey_every_s": 0.5,
+        "session_timeout_s": 6.0,
+        "data_dir": data_dir,
         "asks_topic_ids": False,
-    }  # fmt: skip
+    }
     return IngestOptions(**(settings | changes))
 
 
@@ -63,9 +71,14 @@ def produce(bootstrap: str, rows: Iterable[tuple[Any, ...]]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 500_000})
     for topic, partition, key, value, timestamp, *rest in rows:
         producer.produce(
-            topic, value=value, key=key, partition=partition, timestamp=timestamp, headers=rest[0] if rest else None,
+            topic,
+            value=value,
+            key=key,
+            partition=partition,
+            timestamp=timestamp,
+            headers=rest[0] if rest else None,
             on_delivery=lambda error, _: failed.append(error) if error else None,
-        )  # fmt: skip
+        )
         producer.poll(0)
     assert producer.flush(30) == 0
     assert not failed, failed[0]
@@ -74,19 +87,28 @@ def produce(bootstrap: str, rows: Iterable[tuple[Any, ...]]) -> None:
 def read_all(bootstrap: str, topic: str, partitions: int) -> list[Written]:
     """Everything readable in a topic, by partition and offset."""
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False, "isolation.level": "read_committed",
-         "auto.offset.reset": "earliest", "enable.partition.eof": True}
-    )  # fmt: skip
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+    )
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-    found, ended = [], set()
+    found: list[Written] = []
+    ended: set[int | None] = set()
     while len(ended) < partitions:
-        message = consumer.poll(10)
+        message: Any = consumer.poll(10)
         assert message is not None, f"{topic} does not answer"
         if message.error():
             ended.add(message.partition())
             continue
         found.append(
-            Written(topic, message.partition(), message.offset(), message.key(), message.value(), message.headers() or [])
+            Written(
+                topic, message.partition(), message.offset(), message.key(), message.value(), message.headers() or []
+            )
         )
     consumer.close()
     return sorted(found, key=lambda one: (one.partition, one.offset))
@@ -159,8 +181,8 @@ async def until(claim: Callable[[], bool], seconds: float = 30.0) -> None:
     Raises: TimeoutError when it does not become true.
     """
     async with asyncio.timeout(seconds):
-        while not claim():
-            await asyncio.sleep(0.02)
+        while not claim():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # what is waited for happens in other tasks and in the broker
 
 
 async def until_idle(running: Running, seconds: float = 30.0) -> None:
@@ -171,25 +193,43 @@ async def until_idle(running: Running, seconds: float = 30.0) -> None:
 def rating(event: str, program: str = "p1", at: str = "2026-01-05T10:00:00Z", **more: Any) -> bytes:
     """A valid rating.submitted."""
     payload = {
-        "event_id": event, "type": "rating.submitted", "program_id": program, "occurred_at": at, "kind": "mqs", "rating": 4,
-        "participant_id": "u1", **more,
-    }  # fmt: skip
+        "event_id": event,
+        "type": "rating.submitted",
+        "program_id": program,
+        "occurred_at": at,
+        "kind": "mqs",
+        "rating": 4,
+        "participant_id": "u1",
+        **more,
+    }
     return json.dumps(payload).encode()
 
 
 def sentiment(event: str, program: str = "p1", at: str = "2026-01-05T10:00:00Z", **more: Any) -> bytes:
     """A valid sentiment.submitted."""
     payload = {
-        "event_id": event, "type": "sentiment.submitted", "program_id": program, "occurred_at": at, "participant_id": "u1",
-        "about": "match", "polarity": "positive", **more,
-    }  # fmt: skip
+        "event_id": event,
+        "type": "sentiment.submitted",
+        "program_id": program,
+        "occurred_at": at,
+        "participant_id": "u1",
+        "about": "match",
+        "polarity": "positive",
+        **more,
+    }
     return json.dumps(payload).encode()
 
 
 def participant(event: str, person: str, program: str = "p1", at: str = "2023-01-05T10:00:00Z") -> bytes:
     """A valid participant.changed."""
     payload = {
-        "event_id": event, "type": "participant.changed", "program_id": program, "occurred_at": at, "participant_id": person,
-        "roles": ["mentor"], "state": "active", "joined_at": at,
-    }  # fmt: skip
+        "event_id": event,
+        "type": "participant.changed",
+        "program_id": program,
+        "occurred_at": at,
+        "participant_id": person,
+        "roles": ["mentor"],
+        "state": "active",
+        "joined_at": at,
+    }
     return json.dumps(payload).encode()
