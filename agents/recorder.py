@@ -40,7 +40,6 @@ def record_journal(
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "error",
-        "check.crcs": False,
         "queued.max.messages.kbytes": 65_536,
         "log_level": 2,
     }
@@ -60,8 +59,8 @@ def _record(
     cut = [partition for partition, begin in enumerate(begins) if begin > 0]
     if cut:
         raise RecordingError(
-            f"{topic}/{cut[0]} begins at offset {begins[cut[0]]}: its beginning has passed its retention, and state as of "
-            "that point is not kept, so a recording could not be replayed."
+            f"{topic}/{cut[0]} begins at offset {begins[cut[0]]}: its beginning has passed its retention, and state as "
+            "of that point is not kept, so a recording could not be replayed."
         )
     total, done, heard = sum(ends), 0, time.monotonic()
     left = {partition for partition, end in enumerate(ends) if end > 0}
@@ -74,7 +73,7 @@ def _record(
                 heard = time.monotonic()
             elif time.monotonic() - heard > silence_s:
                 raise RecordingError(
-                    f"{topic} went silent after {done:,} of {total:,} entries: no broker answered for {silence_s:.0f} s."
+                    f"{topic} went silent after {done:,} of {total:,} entries: nothing came for {silence_s:.0f} s."
                 )
             before = done
             for message in messages:

@@ -235,11 +235,9 @@ class Recording:
             columns = ["partition", "offset", "value"]
             batches = self._file.iter_batches(READ_ROWS, info.groups, columns) if info.groups else ()
             for batch in batches:
-                offsets = batch.column(1).to_pylist()
-                count = len(offsets)
-                if (
-                    offsets != list(range(expected, expected + count))
-                    or batch.column(0).to_pylist() != [partition] * count
+                count = batch.num_rows
+                if not batch.column(0).equals(pa.array([partition] * count, pa.int32())) or not batch.column(1).equals(
+                    pa.array(range(expected, expected + count), pa.int64())
                 ):
                     raise RecordingError(
                         f"{self._path} has a hole in journal partition {partition} at or after offset {expected}: "

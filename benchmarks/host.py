@@ -74,12 +74,19 @@ def fill(brokers: str, topic: str, records: int, seed: int = 1) -> None:
         raise RuntimeError("the journal could not be filled")
 
 
-def run_host(brokers: str, prefix: str, records: int, folder: Path, timeout_s: float = 120.0) -> Figures:
+def run_host(
+    brokers: str,
+    prefix: str,
+    records: int,
+    folder: Path,
+    timeout_s: float = 120.0,
+    module: str = "benchmarks.pair_worker",
+) -> Figures:
     """Run one worker until it has applied everything."""
     log = folder / "worker.log"
     with (
         log.open("wb") as output,
-        _pinned([sys.executable, "-m", "benchmarks.pair_worker", brokers, prefix], output) as worker,
+        _pinned([sys.executable, "-m", module, brokers, prefix], output) as worker,
     ):
         deadline = time.monotonic() + timeout_s
         while worker.poll() is None and time.monotonic() < deadline:

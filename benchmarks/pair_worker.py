@@ -50,7 +50,7 @@ class LoudObserver(SilentObserver):
 def settings_from(brokers: str, environment: Mapping[str, str]) -> KafkaSettings:
     """PLAINTEXT, or SASL_SSL when PAIR_MECHANISM names a mechanism."""
     if "PAIR_MECHANISM" not in environment:
-        return KafkaSettings(brokers=brokers, check_crcs=not environment.get("PAIR_EMBEDDED"))
+        return KafkaSettings(brokers=brokers, embedded=bool(environment.get("PAIR_EMBEDDED")))
     return KafkaSettings(
         brokers=brokers,
         security_protocol="SASL_SSL",

@@ -75,13 +75,14 @@ def instant_bytes(instant_ms: int) -> bytes:
 
     Raises: OverflowError outside the years 1 to 9999.
     """
-    second, millisecond = divmod(instant_ms, 1_000)
-    return b"%b.%03dZ" % (_second_bytes(second), millisecond)
+    minute, rest = divmod(instant_ms, 60_000)
+    return b"%b%02d.%03dZ" % (_minute_bytes(minute), rest // 1_000, rest % 1_000)
 
 
 @lru_cache(maxsize=4_096)
-def _second_bytes(second: int) -> bytes:
-    return from_ms(second * 1_000).replace(tzinfo=None).isoformat(timespec="seconds").encode()
+def _minute_bytes(minute: int) -> bytes:
+    """Days of a replay pass in seconds, so it is minutes that repeat, not seconds."""
+    return from_ms(minute * 60_000).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0").encode()
 
 
 def _with_milliseconds(text: bytes, at: int) -> bytes:

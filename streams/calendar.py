@@ -2,16 +2,16 @@
 
 Three ideas live here, all in whole milliseconds UTC, so that every machine gets the same answer.
 
-*Local days.* Day `d` is the local date `d` days after 1970-01-01 and covers `[day_start(d), day_start(d + 1))`. It has 23
-or 25 hours where the clocks change, and none at all where a zone skipped a date. Zone data comes from the `tzdata` package
-and never from the machine, so that two machines cannot disagree about midnight.
+*Local days.* Day `d` is the local date `d` days after 1970-01-01 and covers `[day_start(d), day_start(d + 1))`. It
+has 23 or 25 hours where the clocks change, and none at all where a zone skipped a date. Zone data comes from the
+`tzdata` package and never from the machine, so that two machines cannot disagree about midnight.
 
 *Clock-stops.* Durations of absence rules stand still inside stops (breaks, pauses, before the start, after the end):
 `running_ms` measures such a duration and `due_ms` is its inverse.
 
-*Profile time.* A profile s(t) with mean 1 says how busy each day is expected to be: a weekday pattern, and a value below 1
-inside breaks. Its integral counts profile milliseconds; `WEEK_MS` of them are a profile-week. Detectors measure exposure in
-profile time. It is kept as an integer, so that stretches add up exactly however they are cut.
+*Profile time.* A profile s(t) with mean 1 says how busy each day is expected to be: a weekday pattern, and a value
+below 1 inside breaks. Its integral counts profile milliseconds; `WEEK_MS` of them are a profile-week. Detectors
+measure exposure in profile time. It is kept as an integer, so that stretches add up exactly however they are cut.
 """
 
 from bisect import bisect_left, bisect_right
@@ -51,7 +51,7 @@ def day_date(day: int) -> date:
 
 
 def running_ms(anchor_ms: int, now_ms: int, stops: Sequence[Interval]) -> int:
-    """Measure the time from `anchor_ms` to `now_ms` outside `stops` (sorted, disjoint, half-open); 0 before the anchor."""
+    """Measure the time from `anchor_ms` to `now_ms` outside `stops` (sorted, disjoint); 0 before the anchor."""
     if now_ms <= anchor_ms:
         return 0
     running = now_ms - anchor_ms
@@ -139,7 +139,7 @@ class Zone:
         return start
 
     def day_of(self, instant_ms: int) -> int:
-        """Find the local day an instant lies in, consistent with `day_start` even where the clocks go back over midnight."""
+        """Find the local day of an instant, consistent with `day_start` even where clocks go back over midnight."""
         if self._info is None:
             return instant_ms // DAY_MS
         # The offset of the last call is nearly always still right, and wrong by a day at most.
@@ -235,14 +235,14 @@ class Calendar:
             self._values += (break_value, PERMILLE)
 
     def day_value(self, day: int) -> int:
-        """Give the profile's value on a local day apart from weekdays, in thousandths: below 1,000 inside a break only."""
+        """Give the profile's value on a local day, weekdays apart, in thousandths: below 1,000 inside breaks only."""
         for first, end in self._break_days:
             if first <= day < end:
                 return self._break_value
         return PERMILLE
 
     def day_of_age(self, day: int, days: int) -> int:
-        """Find the local day at whose end something of local day `day` is `days` days old; breaks age at their value."""
+        """Find the local day at whose end what came on `day` is `days` days old; breaks age at their value."""
         if not self._break_days:
             return day + days
         key = (day, days)
@@ -258,7 +258,7 @@ class Calendar:
         return aged
 
     def profile_ms(self, instant_ms: int) -> int:
-        """Integrate the profile up to an instant, in profile milliseconds. Only differences of two such values mean anything."""
+        """Integrate the profile up to an instant, in profile milliseconds. Only differences mean anything."""
         if self._plain:
             if not self._instants:
                 return instant_ms
@@ -338,8 +338,8 @@ def calendar_of(
         breaks: local ISO dates (`from`, `to`), both inclusive; one that ends before it starts is no break.
         ends_ms: end of the run, None when it has none.
         weekdays: profile of a week, Monday first, in thousandths with mean 1,000 (see `normalised_week`).
-        break_value: profile inside a break, in thousandths. The shipped 0 expects nothing there: a value above 0 would turn
-            a silent holiday of a busy program into a false alarm.
+        break_value: profile inside a break, in thousandths. The shipped 0 expects nothing there: with a value above 0
+            a silent holiday of a busy program would be a false alarm.
 
     Raises: ValueError for an unknown zone, a date that is none, or values out of range.
     """

@@ -35,7 +35,7 @@ from streams.fold import NOBODY, Touched, fold, is_repeat
 from streams.fold.reference import wake_paused
 from streams.outcome import Flush, Message
 from streams.rule import Moment, Rule, Subject
-from streams.rules import RULES, RULES_BY_CODE, RULES_BY_ID
+from streams.rules import RULES, RULES_BY_ID
 from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdownParams
 from streams.ruleset import RuleSet
 from streams.state.episode import FactRef
@@ -43,16 +43,15 @@ from streams.state.pair import PairPhase, PairState
 from streams.state.participant import ParticipantPhase, ParticipantState
 from streams.state.partition import Partition, StoredRuleset, Sweep
 from streams.state.program import ProgramState
-from streams.state.record import Record
+from streams.state.record import HOUSEKEEPING, Record
 from streams.state.seen import fingerprint
 from streams.state.table import pair_key, participant_key, program_of, subject_of
 from streams.view import TOPIC_CODES, View
 
 SLICE: Final = 20_000
-PROVISIONAL_KEPT_MS: Final = 30 * DAY_MS
 LATE_MS: Final = 24 * HOUR_MS
-#: timer code of a record's own housekeeping: a provisional pair expires, a pause ends
-HOUSEKEEPING: Final = 0
+#: When a rule that raised on a subject is asked about it again, if nothing happens before.
+RETRY_MS: Final = DAY_MS
 EVERYWHERE: Final = "*"
 
 
@@ -84,6 +83,7 @@ class Engine:
         self._rulesets: dict[str, RuleSet] = {}
         self._out: list[lifecycle.Decision] = []
         self._budget = 0
+        self._views: dict[str, View] = {}
 
     # -- what the host needs
 
@@ -112,7 +112,12 @@ class Engine:
             for at_ms, record in self._out
         ]
         self._out = []
-        return Flush(messages, self.state.flush())
+        return Flush(messages, self.flush_state())
+
+    def flush_state(self) -> list[tuple[bytes, bytes | None]]:
+        """The state rows of `flush` alone; afterwards memory holds little more than stored bytes."""
+        self._views = {}  # they hold records that may go cold now
+        return self.state.flush()
 
     def decisions(self) -> list[lifecycle.Decision]:
         """Hand over the decisions alone; for replays, which write no state."""
@@ -135,12 +140,12 @@ class Engine:
         """Apply one decoded entry."""
         self._budget = SLICE
         state = self.state
-        if not self._finish_due_work():
+        if state.has_due_timer() and not self._finish_due_work():
             return False
         # A sweep in progress is the rest of what this very entry caused before it was cut.
         if state.sweep is None and not _STEPS[type(entry)](self, entry):
             return False
-        if not self._continue_sweep():
+        if state.sweep is not None and not self._continue_sweep():
             return False
         state.applied = offset
         return True
@@ -167,9 +172,7 @@ class Engine:
         """Fold one fact that ingest has not forwarded before, and let the rules judge. `offset` -1: no coordinates."""
         state = self.state
         code = TOPIC_CODES[topic]
-        view = View(state, fact.program_id)
-        if topic in ("ratings", "sentiment"):
-            view.answer_days = self._answer_days(fact.program_id)
+        view = self._view(fact.program_id)
         state.counts["facts", topic] += 1
         if state.erased and names_erased(state, fact):
             state.counts["erased", topic] += 1
@@ -189,7 +192,18 @@ class Engine:
         except Exception as error:
             state.note_fault("fold", error)
             return
-        self._after(view, fact, touched, Moment(arrived_ms, state.clock.now_ms, fact, ref, touched))
+        if touched is not NOBODY:
+            self._after(view, fact, ref, touched, arrived_ms)
+
+    def _view(self, program_id: str) -> View:
+        """The view of a program, made once between two flushes."""
+        view = self._views.get(program_id)
+        if view is None:
+            view = self._views[program_id] = View(self.state, program_id)
+            params = self._rules_for(program_id).params(_SLOWDOWN, program_id)
+            assert isinstance(params, ProgramSentimentSlowdownParams)
+            view.answer_days = params.answer_days
+        return view
 
     def _erase(self, entry: EraseEntry) -> bool:
         arrived_ms = to_ms(entry.arrived_at)
@@ -203,7 +217,7 @@ class Engine:
     def erase(self, program_id: str, participant_id: str, arrived_ms: int) -> None:
         """Forget a participant; what stays open about them closes."""
         self.state.counts["erasures",] += 1
-        view = View(self.state, program_id)
+        view = self._view(program_id)
         for rule, subject in erase(view, participant_id):
             context = self._context(rule, view, Moment(arrived_ms, self.state.clock.now_ms))
             lifecycle.close(rule, subject, context, self._out, "erased")
@@ -215,6 +229,7 @@ class Engine:
 
     def _sources(self, entry: SourcesEntry) -> bool:
         since = {name: UNDEFINED if at is None else to_ms(at) for name, at in entry.since.items()}
+        self._views = {}
         self.state.clock.expect(entry.expected, since, entry.clock == "records")
         self.state.touch_sources()
         return self.advance(self.state.clock.target_ms())
@@ -229,7 +244,12 @@ class Engine:
                 return True
             state.counts["activations",] += 1
         if self._fixed is None:
-            self.activate(ruleset.parse(entry.ruleset), entry.scope, entry.backfill, arrived_ms)
+            try:
+                rules = ruleset.parse(entry.ruleset)
+            except ruleset.RulesetError as error:
+                state.note_fault("ruleset", error)  # of other code than this: what is in force stays
+                return True
+            self.activate(rules, entry.scope, entry.backfill, arrived_ms)
         return True
 
     def activate(self, rules: RuleSet, scope: str, backfill: str, arrived_ms: int) -> None:
@@ -237,10 +257,15 @@ class Engine:
         state = self.state
         former = self._rules_for(scope)
         self._rulesets[scope] = rules
+        self._views = {}
         state.put_ruleset(scope, StoredRuleset(rules.hash, rules.encoded()))
-        changed = [rule.code for rule in RULES if rules.differs(former, rule)]
-        if changed:
-            state.sweep = Sweep(scope, arrived_ms, state.clock.now_ms, backfill, changed)
+        if scope == EVERYWHERE:
+            changed = rules.changes(former)
+            programs = {name: rules.changes(former, name) for name in sorted(rules.overridden() | former.overridden())}
+        else:
+            changed, programs = rules.changes(former, scope), {}
+        if changed or any(programs.values()):
+            state.sweep = Sweep(scope, arrived_ms, state.clock.now_ms, backfill, changed, programs=programs)
             state.touch_sweep()
 
     def _engine(self, entry: EngineEntry) -> bool:
@@ -248,6 +273,7 @@ class Engine:
         return True
 
     def _gap(self, entry: GapEntry) -> bool:
+        self._views = {}
         self.state.clock.add_gap(to_ms(entry.first), to_ms(entry.last))
         self.state.touch_sources()
         return True
@@ -261,7 +287,7 @@ class Engine:
             if now_ms // DAY_MS != clock.now_ms // DAY_MS:
                 self.state.seen.expire(now_ms // DAY_MS)
             clock.now_ms = now_ms
-        return self._finish_due_work()
+        return not self.state.has_due_timer() or self._finish_due_work()
 
     def _finish_due_work(self) -> bool:
         state = self.state
@@ -277,7 +303,7 @@ class Engine:
 
     def _wake(self, due_ms: int, key: bytes, record: Record) -> None:
         """Fire the timers of one record that are due at an instant, in the order of rules, and arm it anew."""
-        view = View(self.state, program_of(key))
+        view = self._view(program_of(key))
         due_codes = [(due, _ORDER.get(code, -1), code) for code, due in record.timers.items() if due <= due_ms]
         for _, _, code in due_codes:
             del record.timers[code]
@@ -303,20 +329,16 @@ class Engine:
 
     # -- rules
 
-    def _after(self, view: View, fact: f.Fact, touched: Touched, moment: Moment) -> None:
+    def _after(self, view: View, fact: f.Fact, ref: FactRef, touched: Touched, arrived_ms: int) -> None:
         """Ask the rules that read this kind of fact about everything it touched, and start a sweep where a program changed."""
-        for pair_id in touched.pairs:
-            pair = view.pair(pair_id)
-            if pair is not None and pair.phase is PairPhase.PROVISIONAL and not pair.timers:
-                pair.timers[HOUSEKEEPING] = pair.first_seen_ms + PROVISIONAL_KEPT_MS
-                self.state.rearm(pair_key(view.program_id, pair_id), pair)
         if type(fact) is f.ParticipantChanged:
             self._watch_pause(view, fact.participant_id)
+        now_ms = self.state.clock.now_ms
         readers = _READERS[type(fact)]
-        if readers and touched is not NOBODY:
-            self._judge_touched(view, readers, touched, moment)
+        if readers:
+            self._judge_touched(view, readers, touched, Moment(arrived_ms, now_ms, fact, ref, touched))
         if touched.everybody and view.program.active_pairs:
-            self.state.sweep = Sweep(view.program_id, moment.at_ms, moment.now_ms, "", [])
+            self.state.sweep = Sweep(view.program_id, arrived_ms, now_ms, "", [], ref=ref)
             self.state.touch_sweep()
 
     def _watch_pause(self, view: View, participant_id: str) -> None:
@@ -348,16 +370,17 @@ class Engine:
     ) -> None:
         """Judge every subject of a rule that this record remembers, and set the rule's timer in it."""
         look_ms: int | None = None
-        before = len(self._out)
-        try:
-            for subject in _subjects(rule, key, record):
+        for subject in _subjects(rule, key, record):
+            before = len(self._out)
+            try:
                 look = self._judge(rule, view, subject, moment, backfill)
-                if look is not None and (look_ms is None or look < look_ms):
-                    look_ms = look
-        except Exception as error:
-            del self._out[before:]
-            self.state.note_fault(rule.id, error)
-            return
+            except Exception as error:
+                del self._out[before:]
+                self.state.note_fault(rule.id, error)
+                # Skipped for this entry, but not for good: the timer that may have fired is not lost.
+                look = max(moment.now_ms, 0) + RETRY_MS
+            if look is not None and (look_ms is None or look < look_ms):
+                look_ms = look
         if look_ms is not None:
             # Never at or before the instant just judged, or the same timer would fire for ever.
             record.timers[rule.code] = max(look_ms, moment.now_ms + 1)
@@ -371,7 +394,8 @@ class Engine:
         params = rules.params(rule, view.program_id)
         context = lifecycle.Context(view, params, rules.hash, moment, backfill)
         if not params.enabled:
-            lifecycle.close(rule, subject, context, self._out, "rule_changed")
+            rule.forget(view, subject)
+            lifecycle.switch_off(rule, subject, context, self._out)
             return None
         record = subject.record
         if isinstance(record, PairState):
@@ -379,7 +403,11 @@ class Engine:
                 rule.rest(view, subject, params, moment)
                 lifecycle.close(rule, subject, context, self._out, "pair_closed")
                 return None
-            if rule.is_absence and not _all_active(view, record):
+            if subject.member and record.member(subject.member) is None:
+                lifecycle.leave(rule, subject, context, self._out)
+                record.drop_episode(rule.code, subject.member)
+                return None
+            if rule.is_absence and not (record.one_to_one and _all_active(view, record)):
                 rule.rest(view, subject, params, moment)
                 lifecycle.leave(rule, subject, context, self._out)
                 return None
@@ -396,11 +424,6 @@ class Engine:
         rules = self._rules_for(view.program_id)
         return lifecycle.Context(view, rules.params(rule, view.program_id), rules.hash, moment)
 
-    def _answer_days(self, program_id: str) -> int:
-        params = self._rules_for(program_id).params(_SLOWDOWN, program_id)
-        assert isinstance(params, ProgramSentimentSlowdownParams)
-        return params.answer_days
-
     def _rules_for(self, program_id: str) -> RuleSet:
         if self._fixed is not None:
             return self._fixed
@@ -415,7 +438,8 @@ class Engine:
         sweep = state.sweep
         if sweep is None:
             return True
-        rules = [RULES_BY_CODE[code] for code in sweep.rules if code in RULES_BY_CODE] or list(RULES)
+        codes = {*sweep.rules, *(code for each in sweep.programs.values() for code in each)}
+        rules = [rule for rule in RULES if not sweep.backfill or rule.code in codes]
         prefixes = {"program": b"g", "participant": b"m", "pair": b"p", "pair_member": b"p"}
         wanted = {prefixes[rule.subject] for rule in rules}
         scope = b"" if sweep.scope == EVERYWHERE else sweep.scope.encode()
@@ -429,10 +453,14 @@ class Engine:
             self._budget -= 1
             record = state.table.get(key)
             assert record is not None
-            view = View(state, program_id)
+            view = self._view(program_id)
+            changed = sweep.programs.get(program_id, sweep.rules)
             for rule in rules:
-                if prefixes[rule.subject] == key[:1] and not self._is_overruled(sweep, program_id):
-                    self._judge_record(rule, view, key, record, Moment(sweep.at_ms, sweep.now_ms), sweep.backfill)
+                if prefixes[rule.subject] != key[:1] or self._is_overruled(sweep, program_id):
+                    continue
+                if not sweep.backfill or rule.code in changed:
+                    moment = Moment(sweep.at_ms, sweep.now_ms, ref=sweep.ref)
+                    self._judge_record(rule, view, key, record, moment, sweep.backfill)
             sweep.after = key
             state.touch_sweep()
         state.sweep = None
@@ -453,7 +481,10 @@ def _subjects(rule: Rule, key: bytes, record: Record) -> Iterable[Subject]:
     if rule.subject == "pair_member":
         assert isinstance(record, PairState)
         pair_id = subject_of(key)
-        return [Subject("pair_member", key, record, f"{pair_id}/{member.id}", member.id) for member in record.members]
+        people = {member.id: None for member in record.members}
+        # Who is no member any more may have left an episode behind.
+        people |= {episode.member: None for episode in record.episodes if episode.rule == rule.code}
+        return [Subject("pair_member", key, record, f"{pair_id}/{person}", person) for person in people]
     assert isinstance(record, PairState | ParticipantState | ProgramState)
     return (Subject(rule.subject, key, record, subject_of(key)),)
 

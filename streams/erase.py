@@ -9,6 +9,7 @@ from typing import Any, Final
 from streams.rule import Rule, Subject
 from streams.rules import RULES_BY_CODE
 from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
 from streams.state.partition import Partition
 from streams.state.seen import fingerprint
 from streams.state.table import participant_key, subject_of
@@ -46,10 +47,6 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
                 subject_id = f"{subject_of(key)}/{participant_id}"
                 yield RULES_BY_CODE[episode.rule], Subject("pair_member", key, pair, subject_id, participant_id)
             pair.episodes.remove(episode)
-        for other in pair.members:
-            person = view.participant(other.id)
-            if person is not None and person.attempt is not None and person.attempt.by == participant_id:
-                view.make_participant(other.id).attempt = None
         speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
         pair.members.remove(member)
         pair.speaker = next((place for place, each in enumerate(pair.members) if each.id == speaker), -1)
@@ -61,4 +58,10 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
             if episode.is_open and episode.rule in RULES_BY_CODE:
                 yield RULES_BY_CODE[episode.rule], Subject("participant", key, person, participant_id)
         state.table.delete(key)
+    for key in state.table.keys(f"m{view.program_id}/".encode()):
+        other = state.table.get(key)
+        assert isinstance(other, ParticipantState)
+        if any(attempt.by == participant_id for attempt in other.attempts):
+            other.attempts = [attempt for attempt in other.attempts if attempt.by != participant_id]
+            state.table.touch(key)
     state.put_erased(mark_of(view.program_id, participant_id))

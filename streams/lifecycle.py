@@ -79,6 +79,14 @@ def close(
         episode.mute_until_ms = context.moment.at_ms + context.params.mute
 
 
+def switch_off(rule: Rule, subject: Subject, context: Context, out: list[Decision]) -> None:
+    """The rule is disabled: an open episode resolves, and what is true when it is enabled again counts as new."""
+    episode = subject.record.open_episode(rule.code, subject.member)
+    if episode is not None:
+        close(rule, subject, context, out, "rule_changed")
+        episode.phase = Phase.ARMED
+
+
 def leave(rule: Rule, subject: Subject, context: Context, out: list[Decision]) -> None:
     """Somebody concerned is no longer active: an open episode resolves, and the condition counts as false once."""
     close(rule, subject, context, out, "subject_changed")
@@ -100,9 +108,10 @@ def _continue(
             _write(rule, subject, episode, verdict, context, out, "resolved", ("condition_cleared", None))
         episode.phase = Phase.HELD if verdict.rung else Phase.ARMED
     elif verdict.rung > episode.rung or (verdict.rung and verdict.severity > episode.severity):
-        episode.rung = max(verdict.rung, episode.rung)
-        episode.severity = max(int(verdict.severity), episode.severity)
-        _write(rule, subject, episode, verdict, context, out, "escalated")
+        rung = max(verdict.rung, episode.rung)
+        account = rule.explain(context.view, subject, context.params, context.moment, "escalated", rung)
+        episode.rung, episode.severity = rung, max(int(verdict.severity), episode.severity)
+        _write(rule, subject, episode, verdict, context, out, "escalated", account=account)
     elif verdict.fresh:
         _write(rule, subject, episode, verdict, context, out, "evidence_added")
     elif rule.expires and at_ms >= episode.last_ms + context.params.expires_after:
@@ -118,9 +127,11 @@ def _consider(
     if not verdict.rung:
         episode.phase = Phase.ARMED
         return
-    if context.backfill == "none" and episode.phase is Phase.ARMED and not episode.number:
+    if context.backfill == "none" and episode.phase is Phase.ARMED:
         episode.phase = Phase.SILENT
         return
+    if context.backfill in ("silent", "emit") and episode.phase is Phase.SILENT:
+        episode.phase = Phase.ARMED
     if episode.phase is not Phase.ARMED:
         # A new fact that causes the condition again is a new entry into it; mere duration is not.
         if not (verdict.fresh and rule.on_fact):
@@ -131,6 +142,8 @@ def _consider(
     ends_ms = context.view.program.ends_ms
     if ends_ms and at_ms >= ends_ms and not rule.opens_after_end:
         return
+    # Before anything is changed: a rule that raises here leaves no episode behind that was never written.
+    account = rule.explain(context.view, subject, context.params, context.moment, "opened", verdict.rung)
     episode.phase = Phase.OPEN
     episode.number += 1
     episode.sequence = -1
@@ -141,7 +154,7 @@ def _consider(
         "shadow" if context.params.mode == "shadow" else "backfill" if context.backfill == "silent" else ""
     )
     episode.id = _identify(rule, subject, verdict, context, episode.number)
-    _write(rule, subject, episode, verdict, context, out, "opened")
+    _write(rule, subject, episode, verdict, context, out, "opened", account=account)
 
 
 def _silent_until(episode: Episode, params: RuleParams) -> int:
@@ -151,14 +164,14 @@ def _silent_until(episode: Episode, params: RuleParams) -> int:
 
 def _look_again(rule: Rule, episode: Episode, verdict: Verdict, context: Context) -> int | None:
     params, now_ms = context.params, context.moment.now_ms
-    looks = [] if verdict.look_ms is None else [verdict.look_ms]
+    looks = [] if verdict.look_ms is None or verdict.look_ms <= now_ms else [verdict.look_ms]
+    # A fact may arrive behind the clock: what it sets off is due at once then, not lost.
     if episode.is_open:
         if rule.expires:
-            looks.append(episode.last_ms + params.expires_after)
-    elif verdict.rung and episode.phase is Phase.ARMED:
-        looks.append(_silent_until(episode, params))
-    due = [look for look in looks if now_ms < look < FOREVER]
-    return min(due, default=None)
+            looks.append(max(episode.last_ms + params.expires_after, now_ms + 1))
+    elif verdict.rung and episode.phase is Phase.ARMED and context.moment.at_ms < _silent_until(episode, params):
+        looks.append(max(_silent_until(episode, params), now_ms + 1))
+    return min((look for look in looks if look < FOREVER), default=None)
 
 
 def _identify(rule: Rule, subject: Subject, verdict: Verdict, context: Context, number: int) -> str:
@@ -186,18 +199,20 @@ def _write(
     out: list[Decision],
     change: Change,
     resolution: tuple[ResolutionReason, str | None] | None = None,
+    account: Account | None = None,
 ) -> None:
     """Append one record, and note in the episode that it was written."""
     view, params, moment = context.view, context.params, context.moment
-    account = rule.explain(view, subject, params, moment, change, episode.rung)
+    if account is None:
+        account = rule.explain(view, subject, params, moment, change, episode.rung)
     episode.sequence += 1
     episode.last_ms = moment.at_ms
     closing = change in _CLOSED_STATES
     if closing:
         episode.closed_ms = moment.at_ms
-    evidence = [*episode.evidence, *account.evidence][-MAX_EVIDENCE:]
+    evidence = sorted([*episode.evidence, *account.evidence], key=lambda each: each.at_ms)[-MAX_EVIDENCE:]
     episode.evidence = [] if closing else evidence[-KEPT_EVIDENCE:]
-    delivery, delivery_reason = _delivery(episode, verdict, change)
+    delivery, delivery_reason = _delivery(episode, verdict, params, change)
     expires = rule.expires and not closing and episode.phase is not Phase.SNOOZED
     record = outbound.Intervention(
         intervention_id=episode.id,
@@ -227,7 +242,11 @@ def _write(
     out.append(Decision(moment.at_ms, record))
 
 
-def _delivery(episode: Episode, verdict: Verdict, change: Change) -> tuple[Delivery, DeliveryReason | None]:
+def _delivery(
+    episode: Episode, verdict: Verdict, params: RuleParams, change: Change
+) -> tuple[Delivery, DeliveryReason | None]:
+    if params.mode == "shadow":
+        return "none", "shadow"
     if episode.silence:
         return "none", episode.silence
     if change in ("opened", "escalated", "woken") and (verdict.now or episode.severity == Severity.CRITICAL):

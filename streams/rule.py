@@ -198,6 +198,9 @@ class Rule(ABC):
     def rest(self, view: View, subject: Subject, params: Any, moment: Moment) -> None:
         """The subject is not active, so the rule does not judge it: let its detector, where it has one, stand still."""
 
+    def forget(self, view: View, subject: Subject) -> None:
+        """The rule is switched off: drop its detector, where it has one. Switched on again it learns anew."""
+
     @abstractmethod
     def judge(self, view: View, subject: Subject, params: Any, moment: Moment) -> Verdict:
         """Judge a subject at an instant. Reads only; must not depend on anything but its arguments."""
@@ -233,6 +236,7 @@ def reach_out_actions(pair: PairState, first: str | None) -> tuple[Action, ...]:
             party: Literal["mentor", "mentee"] = "mentor" if member.side == 1 else "mentee"
             if party not in parties:
                 parties.append(party)
-    both = bool(members) and all(member.reached_ms for member in members)
+    named = [member for member in members if member.side]
+    both = bool(named) and all(member.reached_ms for member in named)
     steps = tuple(Action("reach_out", party) for party in parties)
     return (*steps, Action("rematch", needs_approval=True, unlocked=both))

@@ -71,10 +71,13 @@ class RuleSet:
         """Parameters of a rule in a program."""
         return self._programs.get(program_id, self._base)[rule.place]
 
-    def differs(self, former: "RuleSet", rule: Rule) -> bool:
-        """Whether a rule is told anything else than by a former rule set, in any program."""
-        programs = self._programs.keys() | former._programs.keys() | {""}
-        return any(self.params(rule, program) != former.params(rule, program) for program in programs)
+    def changes(self, former: "RuleSet", program_id: str = "") -> list[int]:
+        """Codes of the rules that are told anything else than by a former rule set: in one program, or in all without an override."""
+        return [rule.code for rule in RULES if self.params(rule, program_id) != former.params(rule, program_id)]
+
+    def overridden(self) -> set[str]:
+        """Programs with parameters of their own."""
+        return set(self._programs)
 
     def encoded(self) -> bytes:
         """The expanded tree as canonical JSON."""

@@ -5,11 +5,13 @@ Rules read through a view and never write; folds write records through it and sa
 
 from typing import Final
 
-from streams.calendar import FOREVER, Calendar, Interval, calendar_of, union
+from streams.calendar import FOREVER, Calendar, Interval, calendar_of, day_date, union
+from streams.clock import DAY_MS
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.partition import Partition
 from streams.state.program import ProgramState
+from streams.state.record import HOUSEKEEPING
 from streams.state.table import pair_key, participant_key, program_key
 
 #: Inbound topics in the order in which stored references number them: append, never renumber.
@@ -24,6 +26,8 @@ TOPICS: Final = (
     "coordinator-actions",
     "rulesets",
 )
+#: How long facts on a pair that nobody has announced are kept.
+PROVISIONAL_KEPT_MS: Final = 30 * DAY_MS
 TOPIC_CODES: Final = {topic: code for code, topic in enumerate(TOPICS)}
 
 
@@ -67,8 +71,10 @@ class View:
         key = pair_key(self.program_id, pair_id)
         record = self.partition.table.get(key)
         if record is None:
-            record = PairState(first_seen_ms=seen_ms)
+            expires_ms = seen_ms + PROVISIONAL_KEPT_MS
+            record = PairState(first_seen_ms=seen_ms, timers={HOUSEKEEPING: expires_ms})
             self.partition.table.put(key, record)
+            self.partition.rearm(key, record)
         else:
             self.partition.table.touch(key)
         assert isinstance(record, PairState)
@@ -93,14 +99,20 @@ class View:
 
     @property
     def calendar(self) -> Calendar:
-        """Calendar of the program as known now."""
+        """Calendar of the program as known now; days on which records were lost count as breaks."""
         if self._calendar is None:
             program = self.program
-            self._calendar = calendar_of(program.timezone, tuple(program.breaks), program.ends_ms or None)
+            breaks, ends_ms, gaps = tuple(program.breaks), program.ends_ms or None, self.partition.clock.gaps
+            announced = self._calendar = calendar_of(program.timezone, breaks, ends_ms)
+            if gaps:
+                # What was never read was not expected either: to a detector the days of a gap are a break.
+                days = ((announced.day_of(start), announced.day_of(end)) for start, end in gaps)
+                lost = tuple((day_date(first).isoformat(), day_date(last).isoformat()) for first, last in days)
+                self._calendar = calendar_of(program.timezone, breaks + lost, ends_ms)
             outside = [(-FOREVER, program.starts_ms)] if program.starts_ms else []
             if program.ends_ms:
                 outside.append((program.ends_ms, FOREVER))
-            self._program_stops = union(self._calendar.breaks, outside, self.partition.clock.gaps)
+            self._program_stops = union(announced.breaks, outside, gaps)
         return self._calendar
 
     def forget_calendar(self) -> None:
@@ -119,7 +131,6 @@ class View:
 
     def stops(self, pair: PairState) -> tuple[Interval, ...]:
         """The same for a pair: either partner not active stops it too."""
-        people = [
-            person for member in pair.members if (person := self.participant(member.id)) is not None and person.stops
-        ]
-        return union(self.program_stops, *(person.stops for person in people)) if people else self.program_stops
+        people = [person for member in pair.members if (person := self.participant(member.id)) is not None]
+        stops = [stops for person in people if (stops := person.stops)]
+        return union(self.program_stops, *stops) if stops else self.program_stops

@@ -1,8 +1,8 @@
 """Event-time windows, all half-open `[start, end)`, and the day buckets that they are sums of.
 
-A fact belongs to the bucket of its own event time, whenever it arrives, so a late fact lands where it belongs and a replay
-fills the same buckets. Buckets are local days, numbered from 1970-01-01 (`streams.calendar`); a window over days is a sum
-of them. Windows over instants tile the whole axis from an origin, before it as well as after.
+A fact belongs to the bucket of its own event time, whenever it arrives, so a late fact lands where it belongs and a
+replay fills the same buckets. Buckets are local days, numbered from 1970-01-01 (`streams.calendar`); a window over
+days is a sum of them. Windows over instants tile the whole axis from an origin, before it as well as after.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ def tumbling(instant: int, size: int, origin: int = 0) -> tuple[int, int]:
 
 
 def hopping(instant: int, size: int, hop: int, origin: int = 0) -> list[tuple[int, int]]:
-    """List the windows of `size`, one starting every `hop`, that hold `instant`, oldest first; none inside a gap (hop > size)."""
+    """List the windows of `size`, one starting every `hop`, that hold `instant`, oldest first; none in a gap."""
     newest = tumbling(instant, hop, origin)[0]
     count = max(0, (newest + size - instant + hop - 1) // hop)
     return [(newest - hop * back, newest - hop * back + size) for back in range(count - 1, -1, -1)]
@@ -32,7 +32,7 @@ def trailing(end: int, size: int) -> tuple[int, int]:
 
 
 class DayCounts(Struct, array_like=True):
-    """Counts by day over a trailing stretch of days. Days without a count take no room: two bytes a busy day when stored."""
+    """Counts by day over a trailing stretch of days: two bytes a busy day when stored, none for others."""
 
     #: the day that offsets count from
     base: int = 0

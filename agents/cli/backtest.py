@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     metavar="FILE|recorded",
     help="A rule set (TOML) in force from the first entry, or what the recording activates.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write; replaces an earlier backtest.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder to write; an earlier backtest in it goes."
+)
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes for a Parquet recording.  [default: one per processor]"
 )

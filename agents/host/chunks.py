@@ -319,7 +319,7 @@ def make_app(
         broker_max_poll_interval=300.0,
         broker_max_poll_records=poll_records,
         consumer_max_fetch_size=fetch_bytes,
-        broker_check_crcs=kafka.check_crcs,
+        broker_check_crcs=not kafka.embedded,
         consumer_auto_offset_reset="earliest",
         datadir=str(data_dir or Path(gettempdir()) / f"ebb-faust-{group}"),
         store="memory://",

@@ -12,6 +12,10 @@ first):
     between_batches   after each record batch handed to the producer
     before_commit     every batch is acknowledged, the commit is not sent
     after_commit      the commit is acknowledged
+
+    ingest_after_dead_letter     the broker has acknowledged dead letters, their positions are not committed
+    ingest_after_journal_ack     the broker has acknowledged journal entries, their positions are not committed
+    ingest_before_offset_commit  positions are about to be committed
     ingest_after_journal_ack     ingest: every entry of a unit is acknowledged
     ingest_before_offset_commit  ingest: positions are about to be committed to the group
     ingest_after_dead_letter     ingest: every dead letter of a unit is acknowledged, its entries are not written
@@ -38,9 +42,9 @@ NAMES = frozenset(
         "between_batches",
         "before_commit",
         "after_commit",
+        "ingest_after_dead_letter",
         "ingest_after_journal_ack",
         "ingest_before_offset_commit",
-        "ingest_after_dead_letter",
     )
 )
 Failpoint = Callable[[str], None]

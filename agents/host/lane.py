@@ -19,12 +19,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from agents.host.checks import LaneTopics, Topology, check_host_row, check_journal, host_row, lost_state
 from agents.host.chunks import Record
@@ -34,13 +33,12 @@ from agents.host.fold import HOST_KEY, POSITION_KEY, Fold
 from agents.host.inbox import Inbox
 from agents.host.observer import HostObserver
 from agents.host.recovery import Recovered, recover
+from agents.host.transactions import TransactionalWriter
 
 log = logging.getLogger("ebb.host")
 
 BLOCK = 512  # records between two looks at how much is pending
 YIELD_EVERY = 2_048  # records between two turns of the event loop
-_NO_HEADERS: list[tuple[str, bytes]] = []
-BATCH_BYTES = 900_000  # below Kafka's default message.max.bytes of 1 MiB
 
 
 class Flow(Protocol):
@@ -121,7 +119,15 @@ class Lane:
         self._healed_at = 0.0
         self._write_host_row = False
         self._uncommitted_entries = 0
-        self._producer: AIOKafkaProducer | None = None
+        self._writer = TransactionalWriter(
+            kafka,
+            topics.transactional_id(partition),
+            partition,
+            interventions=topics.interventions,
+            state=topics.state,
+            timeout_s=options.transaction_timeout_s,
+            passing=self._pass,
+        )
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"lane-{partition}")
 
     @property
@@ -145,7 +151,7 @@ class Lane:
         if not done:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=patience_s)
-        await self._stop_producer()
+        await self._writer.stop()
 
     async def _run(self) -> None:
         try:
@@ -164,19 +170,7 @@ class Lane:
     # 1. own
 
     async def _own(self) -> None:
-        self._producer = producer = AIOKafkaProducer(
-            **self._kafka.aiokafka(),
-            transactional_id=self._topics.transactional_id(self.partition),
-            transaction_timeout_ms=int(self._options.transaction_timeout_s * 1000),
-            enable_idempotence=True,
-            acks="all",
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=15_000,
-            linger_ms=0,
-        )
-        await producer.start()
-        await producer.begin_transaction()  # the public way to be sure that InitProducerId has been answered
-        await producer.abort_transaction()
+        await self._writer.own()
         self._pass("after_own")
 
     # 2. recover, 3. seek
@@ -315,9 +309,6 @@ class Lane:
     # 5. commit
 
     async def _flush(self) -> None:
-        producer = self._producer
-        if producer is None:
-            raise RuntimeError("a lane without a producer cannot commit")
         self._pass("after_apply")
         applied, entries = self._fold.applied, self._uncommitted_entries
         flush = self._fold.flush()
@@ -328,20 +319,7 @@ class Lane:
             rows = [(HOST_KEY, host_row(self._topology)), *rows]
         started = time.monotonic()
         async with asyncio.timeout(self._options.commit_timeout_s):
-            await producer.begin_transaction()
-            self._pass("after_begin")
-            answers = await self._send(
-                producer,
-                self._topics.interventions,
-                ((m.key, m.value, m.timestamp_ms, m.headers) for m in flush.interventions),
-            )
-            answers += await self._send(
-                producer, self._topics.state, ((key, value, None, _NO_HEADERS) for key, value in rows)
-            )
-            await asyncio.gather(*answers)  # a failed batch must not be committed around
-            self._pass("before_commit")
-            await producer.commit_transaction()
-        self._pass("after_commit")
+            await self._writer.commit(flush.interventions, rows)
         self.durable = applied
         self._uncommitted_entries = 0
         self._write_host_row = False
@@ -350,46 +328,6 @@ class Lane:
             self.partition, entries, len(rows), len(flush.interventions), time.monotonic() - started
         )
 
-    async def _send(
-        self,
-        producer: AIOKafkaProducer,
-        topic: str,
-        records: Iterable[tuple[bytes, bytes | None, int | None, list[tuple[str, bytes]]]],
-    ) -> list[asyncio.Future[object]]:
-        """Hand records over in as few batches as they fit; returns the future answer to each batch."""
-        answers: list[asyncio.Future[object]] = []
-        batch = producer.create_batch()
-        for key, value, timestamp_ms, headers in records:
-            if batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
-                answers.append(await producer.send_batch(batch, topic, partition=self.partition))
-                self._pass("between_batches")
-                batch = producer.create_batch()
-                if batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
-                    raise RuntimeError(f"a record for {topic} does not fit an empty batch")
-        if batch.record_count():
-            answers.append(await producer.send_batch(batch, topic, partition=self.partition))
-            self._pass("between_batches")
-        return answers
-
     def _pass(self, name: str) -> None:
         if self._failpoint is not None:
             self._failpoint(name)
-
-    async def _stop_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                async with asyncio.timeout(3):
-                    await producer.stop()
-            except (KafkaError, TimeoutError) as error:
-                log.info("lane %d: its producer did not stop in order: %r", self.partition, error)
-
-
-def is_fenced(error: BaseException) -> bool:
-    """Whether an error says that somebody else has opened the partition."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ProducerFenced):
-            return True
-        seen = seen.__cause__
-    return False

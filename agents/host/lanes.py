@@ -16,9 +16,10 @@ from agents.host.chunks import Record
 from agents.host.clients import KafkaSettings
 from agents.host.failpoints import failpoint_from
 from agents.host.fold import Fold
-from agents.host.lane import Flow, Lane, LaneOptions, is_fenced
+from agents.host.lane import Flow, Lane, LaneOptions
 from agents.host.observer import HostObserver, SilentObserver
 from agents.host.process import Refusal, fatal
+from agents.host.transactions import is_fenced
 from agents.host.watchdog import Vital
 
 log = logging.getLogger("ebb.host")

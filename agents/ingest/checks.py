@@ -40,8 +40,8 @@ def check_topic_ids(topics: Topics, known: Mapping[str, str], now: Mapping[str, 
     for name, before in known.items():
         if now.get(name, before) != before:
             raise Refusal(
-                f"Topic {topics.real(name)} was deleted and recreated since it was read; restore it, or accept the loss "
-                f"with `ebb ingest accept-gap {name}/0`, which covers all its partitions."
+                f"Topic {topics.real(name)} was deleted and recreated since it was read; restore it, or accept "
+                f"the loss with `ebb ingest accept-gap {name}/0`, which covers all its partitions."
             )
 
 

@@ -1,4 +1,4 @@
-"""The gate of the first start: no fact goes into the journal before every program, pair, person and rule set known then.
+"""The gate of the first start: no fact goes into the journal before every program, pair, person and rule set there is.
 
 The reference partitions may belong to several workers, so what counts is the group's committed positions beside our
 own.

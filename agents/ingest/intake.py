@@ -79,6 +79,33 @@ def progress_value(sources: Mapping[Source, int]) -> bytes:
     return encode_entry(ProgressEntry(v=ENTRY_VERSION, sources=marks))
 
 
+class _Count:
+    """What one digest counts of one source, so that its limit is told once and not for every record."""
+
+    __slots__ = ("_limit", "accepted", "good", "newest", "prefix")
+
+    def __init__(self, source: Source, limits: dict[Source, BadRecordLimit]) -> None:
+        self._limit = limits.get(source) or limits.setdefault(source, BadRecordLimit())
+        self.prefix = b'{"kind":"fact","v":1,"source":{"topic":"%b","partition":%d,"offset":' % (
+            source.topic.encode(),
+            source.partition,
+        )
+        self.newest = -1
+        self.good = 0
+        self.accepted = 0
+
+    def settle(self) -> None:
+        """Tell the limit of the good records since the last bad one."""
+        self._limit.good(self.good)
+        self.accepted += self.good
+        self.good = 0
+
+    def bad(self) -> str | None:
+        """One bad record. Returns: why the source must stop here, or None."""
+        self.settle()
+        return self._limit.bad()
+
+
 class Intake:
     """Decodes runs into units. Remembers only the word lists in force and how bad each source has been."""
 
@@ -122,71 +149,79 @@ class Intake:
             now_ms: the worker's clock; unused with a records clock.
         """
         unit = self.unit()
-        for run in runs:
-            if run.source not in unit.stopped:
-                self._digest_run(unit, run, now_ms)
+        touched: dict[Source, _Count] = {}
+        rows, routes, clock = unit.rows, self._routes, self._clock
+        for source, records, start, stop in runs:
+            count = touched.get(source)
+            if count is None:
+                count = touched[source] = _Count(source, self._limits)
+            elif source in unit.stopped:
+                continue
+            topic = source.topic
+            for at in range(start, stop):
+                record = records[at]
+                arrived = record.timestamp
+                if clock is not None:
+                    if arrived < 0:
+                        arrived = max(clock.newest, 0)
+                    if told := clock.see(source, arrived):
+                        unit.for_everyone(progress_value(told))
+                elif not 0 <= arrived <= now_ms:
+                    arrived = now_ms
+                if arrived > count.newest:
+                    count.newest = arrived
+                try:
+                    outcome = decode_fact(topic, record.key, record.value, arrived_ms=arrived)
+                except Exception as error:  # noqa: BLE001 a decoder's mistake must not let one record stop its neighbours
+                    outcome = Rejected("decoder_error", f"The decoder failed: {type(error).__name__}.")
+                if isinstance(outcome, Accepted):
+                    fact = outcome.fact
+                    if outcome.comment is None and not isinstance(fact, RulesetActivated):
+                        program = fact.program_id
+                        route = routes.get(program) or self._route(program)
+                        value = b'%b%d},"arrived_at":"%b","fact":%b}' % (
+                            count.prefix,
+                            record.offset,
+                            instant_bytes(arrived),
+                            outcome.encoded,
+                        )
+                        rows[route[1]].append((route[0], value))
+                        count.good += 1
+                        continue
+                rejected = self._rarely(unit, source, record, arrived, outcome)
+                if rejected is None:
+                    count.good += 1
+                    continue
+                unit.dead.append(DeadLetter(source, record, rejected))
+                if reason := count.bad():
+                    unit.stopped[source] = reason
+                    stop = record.offset
+                    break
+            else:
+                stop = records[stop - 1].offset
+            unit.positions[source] = stop + 1
+        for source, count in touched.items():
+            count.settle()
+            unit.newest[source] = count.newest
+            unit.counts[source.topic] = unit.counts.get(source.topic, 0) + count.accepted
         return unit
 
-    def _digest_run(self, unit: Unit, run: Run, now_ms: int) -> None:
-        source, records, start, stop = run
-        topic, partition = source
-        prefix = b'{"kind":"fact","v":1,"source":{"topic":"%b","partition":%d,"offset":' % (topic.encode(), partition)
-        limit = self._limits.get(source) or self._limits.setdefault(source, BadRecordLimit())
-        rows, routes, clock = unit.rows, self._routes, self._clock
-        newest = unit.newest.get(source, -1)
-        good = accepted = 0
-        at = start
-        while at < stop:
-            record = records[at]
-            at += 1
-            arrived = record.timestamp
-            if clock is not None:
-                if arrived < 0:
-                    arrived = max(clock.newest, 0)
-                if told := clock.see(source, arrived):
-                    unit.for_everyone(progress_value(told))
-            elif not 0 <= arrived <= now_ms:
-                arrived = now_ms
-            if arrived > newest:
-                newest = arrived
-            try:
-                outcome = decode_fact(topic, record.key, record.value, arrived_ms=arrived)
-            except Exception as error:  # noqa: BLE001 a decoder's mistake must not let one record stop its neighbours
-                outcome = Rejected("decoder_error", f"The decoder failed: {type(error).__name__}.")
-            rejected: Rejected | None = None
-            if isinstance(outcome, Accepted):
-                fact, comment = outcome.fact, outcome.comment
-                if isinstance(fact, RulesetActivated):
-                    rejected = self._ruleset(unit, source, record, arrived, fact)
-                else:
-                    program = fact.program_id
-                    route = routes.get(program) or self._route(program)
-                    if comment is None:
-                        value = b'%b%d},"arrived_at":"%b","fact":%b}' % (
-                            prefix, record.offset, instant_bytes(arrived), outcome.encoded,
-                        )  # fmt: skip
-                    else:
-                        info = self._look_at(comment)
-                        value = encode_fact_entry(topic, partition, record.offset, arrived, outcome.encoded, info)
-                    rows[route[1]].append((route[0], value))
-            elif isinstance(outcome, Erasure):
-                self._erase(unit, source, record, arrived, outcome)
-            else:
-                rejected = outcome
-            if rejected is None:
-                good += 1
-                continue
-            unit.dead.append(DeadLetter(source, record, rejected))
-            limit.good(good)
-            accepted += good
-            good = 0
-            if reason := limit.bad():
-                unit.stopped[source] = reason
-                break
-        limit.good(good)
-        unit.counts[topic] = unit.counts.get(topic, 0) + accepted + good
-        unit.newest[source] = newest
-        unit.positions[source] = records[at - 1].offset + 1
+    def _rarely(
+        self, unit: Unit, source: Source, record: Record, arrived: int, outcome: Accepted | Erasure | Rejected
+    ) -> Rejected | None:
+        """Everything but a fact without a comment. Returns: why the record is bad, if it is."""
+        if isinstance(outcome, Rejected):
+            return outcome
+        if isinstance(outcome, Erasure):
+            self._erase(unit, source, record, arrived, outcome)
+            return None
+        if isinstance(outcome.fact, RulesetActivated):
+            return self._ruleset(unit, source, record, arrived, outcome.fact)
+        info = None if outcome.comment is None else self._look_at(outcome.comment)
+        value = encode_fact_entry(source.topic, source.partition, record.offset, arrived, outcome.encoded, info)
+        key, partition = self._route(outcome.fact.program_id)
+        unit.rows[partition].append((key, value))
+        return None
 
     def _look_at(self, comment: str) -> CommentInfo:
         length, language, flags = self._scanner.scan(comment)

@@ -17,6 +17,8 @@ from heapq import heapify, heappop, heapreplace
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
+_MOST_PARTITIONS = 1 << 20  # of one topic, so that a rank is one number
+
 
 class Record(Protocol):
     """The part of a consumed record that ingest reads (aiokafka.ConsumerRecord has it). `timestamp`: milliseconds, -1
@@ -68,7 +70,7 @@ class _Feed:
 
     __slots__ = ("buffered", "chunks", "cursor", "end", "gated", "position", "rank", "source", "stopped", "tail")
 
-    def __init__(self, source: Source, rank: tuple[int, int], position: int, end: int, gated: bool) -> None:
+    def __init__(self, source: Source, rank: int, position: int, end: int, gated: bool) -> None:
         self.source = source
         self.rank = rank
         self.position = position
@@ -107,7 +109,7 @@ class Merge:
 
     def open(self, source: Source, position: int, end: int) -> None:
         """Take part: `position` is the next offset to forward, `end` the one after the last record known to exist."""
-        rank = (self._rank[source.topic], source.partition)
+        rank = self._rank[source.topic] * _MOST_PARTITIONS + source.partition
         self._feeds[source] = _Feed(source, rank, position, end, gated=source.topic not in self.first)
 
     def close(self, source: Source) -> None:
@@ -225,13 +227,13 @@ def _is_awaited(feed: _Feed) -> bool:
     return not feed.chunks and feed.position < feed.end and not feed.stopped
 
 
-def _run(feed: _Feed, rank: tuple[int, int], heads: list[tuple[int, tuple[int, int], _Feed]], most: int) -> Run:
+def _run(feed: _Feed, rank: int, heads: list[tuple[int, int, _Feed]], most: int) -> Run:
     """Cut the longest run off the feed with the oldest head, heads[0], that no other head should interrupt."""
     records, highest = feed.chunks[0]
     start = feed.cursor
     stop = len(records)
     if len(heads) > 1:
-        limit, other, _ = heads[1] if len(heads) == 2 or heads[1][:2] < heads[2][:2] else heads[2]
+        limit, other, _ = heads[1] if len(heads) == 2 or heads[1] < heads[2] else heads[2]
         cut = bisect_right if rank < other else bisect_left
         stop = max(start + 1, cut(highest, limit, start, stop))
     stop = min(stop, start + most)

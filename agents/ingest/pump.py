@@ -29,11 +29,14 @@ from agents.ingest.options import IngestOptions
 from agents.ingest.progress import RecordsClock, SourceProgress
 from agents.ingest.scout import Scout
 from agents.ingest.writer import Writer
-from schemas.topics import INBOUND, REFERENCE_TOPICS, RULESETS, Topics
+from schemas.topics import FACT_TOPICS, REFERENCE_TOPICS, RULESETS, Topics
 
 log = logging.getLogger("ebb.ingest")
 
 LEADER = Source(RULESETS, 0)
+EXPLAINING = (RULESETS, *REFERENCE_TOPICS)
+# Among records of one age those come first that others rest on.
+ORDER = (*EXPLAINING, *FACT_TOPICS)
 IDLE_S = 0.05
 PROBE_AFTER_S = 0.5
 SEEK_AFTER_S = 5.0
@@ -67,7 +70,7 @@ class Pump:
         self._announcer = Announcer(kafka, topics, options, self._scout)
         self._records_clock = RecordsClock(options.records_step_ms) if options.clock == "records" else None
         self._intake = Intake(journal_partitions, options.expand_ruleset, self._records_clock)
-        self._merge = Merge(INBOUND, first=(*REFERENCE_TOPICS, RULESETS))
+        self._merge = Merge(ORDER, first=EXPLAINING)
         self._progress = SourceProgress(options.intervals)
         self._gate = Gate(topics, self._scout)
         self._wanted: frozenset[Source] | None = None
@@ -294,7 +297,9 @@ class Pump:
         ends = await consumer.end_offsets(added.values())
         if not self._is_open:
             counted = await self._announcer.sources()
-            self._merge.gate_is_closed = await self._gate.close(counted, consumer, self._notices.state)
+            # A records clock would run ahead to the newest pair before the first fact; there, age alone decides.
+            if self._records_clock is None:
+                self._merge.gate_is_closed = await self._gate.close(counted, consumer, self._notices.state)
         positions: dict[TP, int] = {}
         for source, tp in added.items():
             kept = committed[tp]
@@ -466,7 +471,7 @@ class Pump:
         try:
             await self._consumer_of().commit_positions({self._tp(source): offset for source, offset in moved.items()})
         except (KafkaError, TimeoutError) as error:
-            # Normal while the group rebalances; what is not committed is forwarded again and recognised by its position.
+            # Normal while the group rebalances; what is not committed is forwarded again and recognised.
             log.info("positions not committed now: %s", type(error).__name__)
             return
         self._committed.update(moved)

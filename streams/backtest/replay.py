@@ -38,7 +38,7 @@ class ReplayError(ValueError):
 
 def _pack(engine: Engine) -> None:
     if engine.state.pending() > MAX_CHANGED:
-        engine.state.flush()
+        engine.flush_state()
 
 
 def _look_at(tally: Tally, comment: CommentInfo) -> None:

@@ -2,7 +2,8 @@
 
 A *contact* of a person is any fact in which that person acted; a contact of a pair is one that names the pair. An *attempt*
 asks for an answer: see `fold_message` for which messages do. An attempt is answered by any later contact of the other.
-Everything here is a maximum or a minimum over event times, so late and reordered facts end in the same state.
+Contacts are maxima over event times, so late and reordered facts end in the same state. Whether a message is an attempt
+is judged by what is known when it arrives.
 """
 
 from typing import Any, Final
@@ -12,7 +13,7 @@ from streams.clock import DAY_MS
 from streams.fold.touched import Touched
 from streams.state.episode import FactRef
 from streams.state.pair import Member, PairState
-from streams.state.participant import Attempt, ParticipantState
+from streams.state.participant import MAX_ATTEMPTS, Attempt, ParticipantState
 from streams.view import View
 
 QUIET_BEFORE_MESSAGE_MS: Final = 14 * DAY_MS
@@ -24,8 +25,8 @@ def contact(view: View, participant_id: str, at_ms: int) -> ParticipantState:
     person = view.make_participant(participant_id)
     if at_ms > person.contact_ms:
         person.contact_ms = at_ms
-    if person.attempt is not None and at_ms > person.attempt.ref.at_ms:
-        person.attempt = None
+    if person.attempts and at_ms > person.attempts[0].ref.at_ms:
+        person.attempts = [each for each in person.attempts if each.ref.at_ms >= at_ms]
     return person
 
 
@@ -48,10 +49,13 @@ def contact_in_pair(view: View, pair: PairState, participant_id: str, at_ms: int
 
 
 def attempt(view: View, by: str, to: str, pair_id: str, ref: FactRef) -> None:
-    """Note that somebody waits for an answer: the oldest attempt after the other's last contact counts."""
+    """Note that somebody waits for an answer. The oldest attempts and the latest are kept: a late answer may lie between."""
     person = view.make_participant(to)
-    if ref.at_ms > person.contact_ms and (person.attempt is None or ref.at_ms < person.attempt.ref.at_ms):
-        person.attempt = Attempt(by, pair_id, ref)
+    if ref.at_ms >= person.contact_ms:
+        attempts = sorted(
+            [*person.attempts, Attempt(by, pair_id, ref)], key=lambda each: (each.ref.at_ms, each.ref.event_id)
+        )
+        person.attempts = attempts if len(attempts) <= MAX_ATTEMPTS else [*attempts[: MAX_ATTEMPTS - 1], attempts[-1]]
 
 
 def attempt_in_pair(view: View, pair: PairState, pair_id: str, by: Member, ref: FactRef) -> None:

@@ -33,7 +33,7 @@ def remembers(packed: bytes, wanted: bytes) -> bool:
     return at >= 0
 
 
-def _meeting_digest(view: View, fact: f.MeetingHeld) -> bytes:
+def _meeting_digest(view: View, fact: Any) -> bytes:
     return digest(fact.meeting_id, view.calendar.day_of(to_ms(fact.starts_at)))
 
 
@@ -51,7 +51,7 @@ def fold_meeting(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touche
     else:
         booked = isinstance(fact, f.MeetingScheduled | f.MeetingRescheduled)
         if booked or isinstance(fact, f.MeetingCancelled):
-            _book(pair, fact, ref, booked)
+            _book(view, pair, fact, ref, booked)
         if fact.participant_id is not None:
             actor = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
             if isinstance(fact, f.MeetingScheduled):
@@ -74,12 +74,14 @@ def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrive
         contact_in_pair(view, pair, participant_id, held_ms)
 
 
-def _book(pair: PairState, fact: Any, ref: FactRef, booked: bool) -> None:
+def _book(view: View, pair: PairState, fact: Any, ref: FactRef, booked: bool) -> None:
     """The newest word on a meeting stands. A cancelled one stays as an empty interval while it could still be overtaken by
     an older fact, so that the order of arrival does not matter."""
     known = next((booking for booking in pair.bookings if booking.meeting_id == fact.meeting_id), None)
     if known is not None and known.ref.at_ms > ref.at_ms:
         return
+    if remembers(pair.held_seen, _meeting_digest(view, fact)):
+        return  # word of a plan that comes after word of the meeting itself
     start_ms = to_ms(fact.starts_at)
     minutes = fact.duration_minutes if fact.duration_minutes is not None else DEFAULT_MINUTES
     end_ms = start_ms + minutes * MINUTE_MS if booked else start_ms

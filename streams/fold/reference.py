@@ -5,10 +5,12 @@ from typing import Final
 import schemas.facts as f
 from schemas.base import to_ms
 from streams.calendar import FOREVER
+from streams.fold.contacts import contact_in_pair
 from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import FactRef
 from streams.state.pair import Member, PairPhase, PairState, Side
-from streams.state.participant import MAX_STOPS, ParticipantPhase, ParticipantState
+from streams.state.participant import MAX_STATES, ParticipantPhase, ParticipantState
+from streams.state.record import HOUSEKEEPING
 from streams.view import View
 
 _PAIR_PHASES: Final = {
@@ -29,8 +31,8 @@ _ROLES: Final = {"mentor": 1, "mentee": 2}
 
 def fold_program(view: View, fact: f.ProgramChanged, ref: FactRef, arrived_ms: int) -> Touched:
     program = view.program
-    occurred_ms = to_ms(fact.occurred_at)
-    if program.known and occurred_ms < program.changed_ms:
+    occurred_ms = ref.at_ms
+    if occurred_ms < program.changed_ms:
         return NOBODY
     before = (program.timezone, program.breaks, program.starts_ms, program.ends_ms)
     program.known, program.ended, program.changed_ms = True, False, occurred_ms
@@ -50,8 +52,8 @@ def fold_program(view: View, fact: f.ProgramChanged, ref: FactRef, arrived_ms: i
 
 def fold_program_ended(view: View, fact: f.ProgramEnded, ref: FactRef, arrived_ms: int) -> Touched:
     program = view.program
-    occurred_ms = to_ms(fact.occurred_at)
-    if program.known and occurred_ms < program.changed_ms:
+    occurred_ms = ref.at_ms
+    if occurred_ms < program.changed_ms:
         return NOBODY
     program.changed_ms, program.ended = occurred_ms, True
     program.ends_ms = min(program.ends_ms, occurred_ms) if program.ends_ms else occurred_ms
@@ -62,10 +64,11 @@ def fold_program_ended(view: View, fact: f.ProgramEnded, ref: FactRef, arrived_m
 
 def fold_pair(view: View, fact: f.PairChanged, ref: FactRef, arrived_ms: int) -> Touched:
     pair = view.make_pair(fact.pair_id, arrived_ms)
-    occurred_ms = to_ms(fact.occurred_at)
+    occurred_ms = ref.at_ms
     if pair.phase is not PairPhase.PROVISIONAL and occurred_ms < pair.changed_ms:
         return NOBODY
     former = pair.phase
+    pair.timers.pop(HOUSEKEEPING, None)
     pair.phase, pair.changed_ms = _PAIR_PHASES[fact.state], occurred_ms
     pair.one_to_one = fact.kind == "one_to_one"
     matched_ms = to_ms(fact.matched_at)
@@ -74,36 +77,41 @@ def fold_pair(view: View, fact: f.PairChanged, ref: FactRef, arrived_ms: int) ->
             matched_ms,
             FactRef(ref.event_id, ref.topic, ref.partition, ref.offset, matched_ms),
         )
-    if pair.is_active and former in (PairPhase.CLOSED, PairPhase.ARCHIVED):
+    if pair.is_active and former is not PairPhase.ACTIVE and pair.closed_ms:
         pair.reopened_ms = ref.at_ms
         pair.matched = FactRef(ref.event_id, ref.topic, ref.partition, ref.offset, ref.at_ms)
     if not pair.is_active and pair.phase is not PairPhase.DRAFT:
         pair.closed_ms = ref.at_ms if fact.closed_at is None else to_ms(fact.closed_at)
         pair.close_reason = fact.close_reason or "other"
-    people = _name_members(pair, fact)
+    elif not pair.is_active and former is PairPhase.ACTIVE:
+        pair.closed_ms = ref.at_ms  # back to a draft: active again later, it is reopened
+    people = _name_members(view, fact, pair, former)
     _follow(view, fact.pair_id, pair, people, former)
     return Touched((fact.pair_id,), tuple(people))
 
 
 def fold_pair_deleted(view: View, fact: f.PairDeleted, ref: FactRef, arrived_ms: int) -> Touched:
     pair = view.pair(fact.pair_id)
-    if (
-        pair is None
-        or pair.phase in (PairPhase.CLOSED, PairPhase.ARCHIVED)
-        or to_ms(fact.occurred_at) < pair.changed_ms
-    ):
+    if pair is None or ref.at_ms < pair.changed_ms:
         return NOBODY
     pair = view.make_pair(fact.pair_id, arrived_ms)
     former = pair.phase
-    pair.phase, pair.changed_ms = PairPhase.CLOSED, to_ms(fact.occurred_at)
+    pair.changed_ms = ref.at_ms
+    if former in (PairPhase.CLOSED, PairPhase.ARCHIVED):
+        return NOBODY
+    pair.timers.pop(HOUSEKEEPING, None)
+    pair.phase = PairPhase.CLOSED
     pair.closed_ms, pair.close_reason = ref.at_ms, "other"
     people = [member.id for member in pair.members]
     _follow(view, fact.pair_id, pair, people, former)
     return Touched((fact.pair_id,), tuple(people))
 
 
-def _name_members(pair: PairState, fact: f.PairChanged) -> list[str]:
-    """Bring the members in line with the reference fact, keeping what is known of those who stay."""
+def _name_members(view: View, fact: f.PairChanged, pair: PairState, former: PairPhase) -> list[str]:
+    """Bring the members in line with the reference fact, keeping what is known of those who stay.
+
+    Returns: the members, then those who were members until now.
+    """
     speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
     known = {member.id: member for member in pair.members}
     sides = {person: Side.MENTOR for person in fact.mentor_ids} | {person: Side.MENTEE for person in fact.mentee_ids}
@@ -114,7 +122,11 @@ def _name_members(pair: PairState, fact: f.PairChanged) -> list[str]:
         members.append(member)
     pair.members = members
     pair.speaker = next((place for place, member in enumerate(members) if member.id == speaker), -1)
-    return list(sides)
+    if former is PairPhase.PROVISIONAL and pair.held is not None:
+        # A meeting was noted before anybody knew whose: it was everybody's contact.
+        for participant_id in sides:
+            contact_in_pair(view, pair, participant_id, pair.last_held_ms)
+    return [*sides, *(person for person in known if person not in sides)]
 
 
 def _follow(view: View, pair_id: str, pair: PairState, people: list[str], former: PairPhase) -> None:
@@ -122,9 +134,10 @@ def _follow(view: View, pair_id: str, pair: PairState, people: list[str], former
     for participant_id in people:
         person = view.participant(participant_id)
         listed = person is not None and pair_id in person.pair_ids
-        if pair.is_active and not listed:
+        belongs = pair.is_active and pair.member(participant_id) is not None
+        if belongs and not listed:
             view.make_participant(participant_id).pair_ids.append(pair_id)
-        elif listed and not pair.is_active:
+        elif listed and not belongs:
             view.make_participant(participant_id).pair_ids.remove(pair_id)
     change = int(pair.is_active) - int(former is PairPhase.ACTIVE)
     if change:
@@ -134,31 +147,38 @@ def _follow(view: View, pair_id: str, pair: PairState, people: list[str], former
 
 def fold_participant(view: View, fact: f.ParticipantChanged, ref: FactRef, arrived_ms: int) -> Touched:
     person = view.make_participant(fact.participant_id)
-    occurred_ms = to_ms(fact.occurred_at)
-    if person.phase is not ParticipantPhase.UNKNOWN and occurred_ms < person.changed_ms:
-        return NOBODY
-    person.phase, person.changed_ms = _PARTICIPANT_PHASES[fact.state], occurred_ms
+    phase = _PARTICIPANT_PHASES[fact.state]
+    paused_until_ms = 0
+    if phase is ParticipantPhase.PAUSED and fact.paused_until is not None:
+        paused_until_ms = max(to_ms(fact.paused_until), ref.at_ms)
+    until_ms = ref.at_ms if phase is ParticipantPhase.ACTIVE else paused_until_ms or FOREVER
+    _stop_clock(person, ref.at_ms, until_ms)
+    if person.phase is not ParticipantPhase.UNKNOWN and ref.at_ms < person.changed_ms:
+        # Known too late to be in force, but the clock stood still then.
+        return Touched(tuple(person.pair_ids), (fact.participant_id,))
+    person.phase, person.changed_ms = phase, ref.at_ms
     person.roles = sum(_ROLES[role] for role in set(fact.roles))
     person.joined_ms = to_ms(fact.joined_at)
-    person.paused_until_ms = 0
-    if person.phase is ParticipantPhase.PAUSED and fact.paused_until is not None:
-        person.paused_until_ms = to_ms(fact.paused_until)
-        if person.paused_until_ms <= ref.at_ms:
-            person.phase, person.paused_until_ms = ParticipantPhase.ACTIVE, 0
-    _stop_clock(person, ref.at_ms)
+    person.paused_until_ms = paused_until_ms
+    if paused_until_ms and paused_until_ms <= max(ref.at_ms, view.partition.clock.now_ms):
+        wake_paused(person)  # the pause was over when it became known
     return Touched(tuple(person.pair_ids), (fact.participant_id,))
 
 
-def _stop_clock(person: ParticipantState, at_ms: int) -> None:
-    """Close the running stop at an instant, and open a new one if the person is not active from there."""
-    stops = [(start, min(end, at_ms)) for start, end in person.stops if start < at_ms]
-    if not person.is_active:
-        until = person.paused_until_ms or FOREVER
-        if stops and stops[-1][1] == at_ms:
-            stops[-1] = (stops[-1][0], until)
+def _stop_clock(person: ParticipantState, at_ms: int, until_ms: int) -> None:
+    """Note what state a person was in from an instant on: not active until `until_ms`, active if that is the instant itself.
+
+    Each entry lasts until the next one at most, so facts may come in any order. Of an unbroken stretch of activity only
+    its first and its latest instant are kept.
+    """
+    states = sorted([*(each for each in person.states if each[0] != at_ms), (at_ms, until_ms)])
+    kept: list[tuple[int, int]] = []
+    for state in states:
+        if len(kept) > 1 and all(start == end for start, end in (*kept[-2:], state)):
+            kept[-1] = state
         else:
-            stops.append((at_ms, until))
-    person.stops = stops[-MAX_STOPS:]
+            kept.append(state)
+    person.states = kept[-MAX_STATES:]
 
 
 def wake_paused(person: ParticipantState) -> None:

@@ -46,6 +46,7 @@ def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched
         if not any((each.kind, each.pair_id) == (kind, pair_id) and each.sent_ms <= ref.at_ms for each in unjudged):
             sent_ms = ref.at_ms
             unjudged.append(Survey(fact.survey_id, kind, pair_id, sent_ms))
+        unjudged.sort(key=lambda each: (each.sent_ms, each.survey_id))
         person.surveys = unjudged[-MAX_SURVEYS:]
     return Touched(pair_ids, (fact.participant_id,), survey_sent_ms=sent_ms)
 
@@ -65,6 +66,9 @@ def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, a
         each for each in person.surveys if not each.answered and each.sent_ms <= at_ms < _judged_ms(view, each.sent_ms)
     ]
     waiting = [each for each in waiting if each.pair_id in ("", pair_id)]
+    if isinstance(fact, f.RatingSubmitted):
+        kind = KINDS.index(fact.kind)
+        waiting = [each for each in waiting if each.kind == kind or each.survey_id == fact.survey_id]
     named = [each for each in waiting if each.survey_id == fact.survey_id]
     if not waiting or _answered_elsewhere(fact, person):
         return Submission(at_ms, counts, None)

@@ -1,9 +1,11 @@
 """What a fold reports back: whom the rules should be asked about."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 
-class Submission(NamedTuple):
+class Submission(Struct, frozen=True, gc=False):
     """A rating or sentiment as the detectors count it.
 
     Attributes:
@@ -17,7 +19,7 @@ class Submission(NamedTuple):
     answers_ms: int | None
 
 
-class Touched(NamedTuple):
+class Touched(Struct, frozen=True, gc=False):
     """Pairs and participants a fact is about, by id. `everybody`: the program changed so that each of its pairs may be due anew."""
 
     pairs: tuple[str, ...] = ()

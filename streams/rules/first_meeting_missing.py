@@ -11,18 +11,20 @@ Where the catalogue leaves room:
 - A booking holds off every rung whose due instant it reaches within `booked_within`; all of them speak again one day after
   its end, at the highest rung true then. A booking further away than that hides nothing.
 - A new, moved or cancelled booking while the intervention is open is evidence; only a held meeting closes it.
-- A meeting that was held before the opening and noted after it retracts the intervention.
+- A meeting that was held before the opening and noted after it retracts the intervention; so does any other fact from
+  before the opening (a booking, a pause) with which it would not be open now.
 
 Source: 10, 14, 21 and 30 days are published practice of mentoring programs (a first meeting within two weeks, the match
 reviewed after a month).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import Field
 
 import schemas.facts as f
-from streams.calendar import due_ms, running_ms
+from streams.calendar import Interval, due_ms, running_ms
 from streams.causes import cause_of_pair, silent_member
 from streams.clock import DAY_MS
 from streams.rule import (
@@ -89,20 +91,14 @@ class FirstMeetingMissing(Rule):
             return Verdict(closes=True, closed_by_ms=pair.last_held_ms)
         if not pair.one_to_one or pair.matched_ms < view.observed_from_ms:
             return NOTHING
-        anchor_ms = _anchor_ms(view, pair)
+        anchor_ms, stops = _anchor_ms(view, pair), view.stops(pair)
         standing = _standing(pair, anchor_ms)
-        stops = view.stops(pair)
-        now_ms = moment.now_ms
-        rung, look_ms, due_then = 0, None, None
-        for step, duration in enumerate(params.ladder(), 1):
-            due = due_ms(anchor_ms, duration, stops)
-            if due is None:
-                break
-            due = _postponed(due, standing, params)
-            if due > now_ms:
-                look_ms = due if look_ms is None else min(look_ms, due)
-            elif step > 1 or not standing:
-                rung, due_then = step, due
+        rung, look_ms, due_then = _climb(anchor_ms, standing, stops, params, moment.now_ms)
+        episode = pair.open_episode(self.code)
+        if episode is not None and moment.ref is not None and moment.ref.at_ms < episode.opened_ms:
+            known = [booking for booking in standing if booking.ref.at_ms < episode.opened_ms]
+            if not _climb(anchor_ms, known, stops, params, moment.now_ms)[0]:
+                return Verdict(closes=True, closed_by_ms=moment.ref.at_ms, look_ms=look_ms)
         severity = self.rungs[rung - 1].severity if rung else Severity.INFO
         fresh = isinstance(moment.fact, _BOOKING_FACTS)
         return Verdict(rung, severity, look_ms=look_ms, fresh=fresh, origin=pair.matched, due_ms=due_then)
@@ -148,6 +144,23 @@ class FirstMeetingMissing(Rule):
             pair_ids=(subject.id,),
             participant_ids=tuple(member.id for member in pair.members),
         )
+
+
+def _climb(
+    anchor_ms: int, standing: list[Booking], stops: Sequence[Interval], params: FirstMeetingMissingParams, now_ms: int
+) -> tuple[int, int | None, int | None]:
+    """Find the highest rung that is true, when to look again, and when that rung was due."""
+    rung, look_ms, due_then = 0, None, None
+    for step, duration in enumerate(params.ladder(), 1):
+        due = due_ms(anchor_ms, duration, stops)
+        if due is None:
+            break
+        due = _postponed(due, standing, params)
+        if due > now_ms:
+            look_ms = due if look_ms is None else min(look_ms, due)
+        elif step > 1 or not standing:
+            rung, due_then = step, due
+    return rung, look_ms, due_then
 
 
 def _anchor_ms(view: View, pair: PairState) -> int:

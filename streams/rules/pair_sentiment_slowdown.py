@@ -5,7 +5,7 @@ pair's as the pair answers. It speaks only where a pair answers often: at one su
 most of a year, and the rule says nothing either. A single submission ends it.
 
 Where the catalogue leaves room: a pair's detector starts at its first submission or first survey, stands still while either
-partner is not active, and begins anew when the pair is reopened.
+partner is not active, and begins anew when the pair is reopened or the next run starts.
 
 Source: as `program.sentiment_slowdown`; one false alarm in ten pair-years is our starting point.
 """
@@ -82,6 +82,8 @@ class PairSentimentSlowdown(Rule):
         assert isinstance(pair, PairState)
         detector = _detector(params)
         stream = pair.sentiment
+        if stream is not None and view.calendar.day_of(view.program.starts_ms) > stream.line.start_day:
+            stream = pair.sentiment = None
         if stream is None:
             submitted = moment.touched.submission is not None
             if (
@@ -95,6 +97,11 @@ class PairSentimentSlowdown(Rule):
             at_ms = max(moment.ref.at_ms, view.program.starts_ms, view.observed_from_ms)
             stream = pair.sentiment = start(at_ms, 1, view.calendar, detector, prior)
         return feed(stream, 1, view, detector, moment)
+
+    def forget(self, view: View, subject: Subject) -> None:
+        pair = subject.record
+        assert isinstance(pair, PairState)
+        pair.sentiment = None
 
     def rest(self, view: View, subject: Subject, params: PairSentimentSlowdownParams, moment: Moment) -> None:
         pair = subject.record

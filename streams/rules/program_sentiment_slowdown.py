@@ -86,6 +86,11 @@ class ProgramSentimentSlowdown(Rule):
             program.sentiment_since_ms = at_ms
         return feed(stream, program.active_pairs, view, detector, moment)
 
+    def forget(self, view: View, subject: Subject) -> None:
+        program = subject.record
+        assert isinstance(program, ProgramState)
+        program.sentiment, program.sentiment_since_ms = None, 0
+
     def judge(self, view: View, subject: Subject, params: ProgramSentimentSlowdownParams, moment: Moment) -> Verdict:
         program = subject.record
         assert isinstance(program, ProgramState)

@@ -91,8 +91,7 @@ class RatingLow(Rule):
     ) -> Account:
         pair = subject.record
         assert isinstance(pair, PairState)
-        member = pair.member(subject.member)
-        assert member is not None
+        member = pair.member(subject.member) or Member(subject.member)  # who left the pair is still to be told of
         lows = _lows(member, params.low, pair.reopened_ms)
         who = _SIDE_WORDS[member.side]
         days = params.window // DAY_MS
@@ -110,7 +109,9 @@ class RatingLow(Rule):
             facts = [_say(rated, _SIDE_WORDS[rater.side] if rater is not None else "participant", params.low)]
         if change == "opened":
             facts += _partner_lows(pair, member, lows[-1], params)
-        if change in ("resolved", "retracted"):
+        if change == "resolved" and (not pair.is_active or pair.member(member.id) is None):
+            summary = f"The {who} {member.id} is no longer in this pair."
+        elif change in ("resolved", "retracted"):
             summary = f"The {who} {member.id} no longer has a low rating standing."
         elif not lows:
             summary = f"The {who} {member.id} had rated low."

@@ -57,8 +57,6 @@ class Episode(msgspec.Struct, array_like=True):
     mute_until_ms: int = 0
     snoozed_until_ms: int = 0
     silence: str = ""
-    entered_ms: int = 0
-    acted_ms: int = 0
     evidence: list[Evidence] = []
 
     @property

@@ -97,6 +97,9 @@ class PairState(Record, kw_only=True):
         return None
 
     def partner(self, participant_id: str) -> Member | None:
-        """The other one of a one-to-one pair, None in a group or when nobody else is known."""
-        others = [member for member in self.members if member.id != participant_id]
+        """The other one of a one-to-one pair, None in a group or when nobody else is known.
+
+        Somebody who acted in the pair without being named by its reference fact is nobody's partner.
+        """
+        others = [member for member in self.members if member.side and member.id != participant_id]
         return others[0] if len(others) == 1 else None

@@ -8,8 +8,9 @@ import msgspec
 from streams.state.episode import FactRef
 from streams.state.record import Record
 
-MAX_STOPS: Final = 24
+MAX_STATES: Final = 24
 MAX_SURVEYS: Final = 12
+MAX_ATTEMPTS: Final = 4
 MAX_SUBMITTED: Final = 8
 
 
@@ -25,7 +26,7 @@ class ParticipantPhase(IntEnum):
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True):
-    """The oldest attempt to reach this person that they have not answered by any contact."""
+    """An attempt to reach this person that they have not answered by any contact."""
 
     by: str
     pair_id: str
@@ -51,9 +52,11 @@ class ParticipantState(Record, kw_only=True):
     joined_ms: int = 0
     paused_until_ms: int = 0
     contact_ms: int = 0
-    attempt: Attempt | None = None
-    #: half-open intervals in which the person was not active, oldest first; the last may be open (`streams.calendar.FOREVER`)
-    stops: list[tuple[int, int]] = []
+    #: not answered yet, oldest first
+    attempts: list[Attempt] = []
+    #: (from, until) of the states that were announced, oldest first: not active until then, or active if both are the same.
+    #: Each lasts until the next one at most.
+    states: list[tuple[int, int]] = []
     pair_ids: list[str] = []
     surveys: list[Survey] = []
     #: (local day, pair) of recent submissions: one counts per person, pair and day
@@ -64,3 +67,11 @@ class ParticipantState(Record, kw_only=True):
     @property
     def is_active(self) -> bool:
         return self.phase <= ParticipantPhase.ACTIVE
+
+    @property
+    def stops(self) -> list[tuple[int, int]]:
+        """Half-open intervals in which the person was not active, oldest first; the last may be open (`FOREVER`)."""
+        nexts = [start for start, _ in self.states[1:]]
+        ends = [min(until, after) for (_, until), after in zip(self.states, nexts, strict=False)]
+        ends += [until for _, until in self.states[-1:]]
+        return [(start, end) for (start, _), end in zip(self.states, ends, strict=True) if end > start]

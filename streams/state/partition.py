@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.clock import DAY_MS, UNDEFINED, SourceClock
+from streams.state.episode import FactRef
 from streams.state.record import NEVER, VERSION, Record
 from streams.state.seen import Seen
 from streams.state.table import NewerState, Table, is_record
@@ -33,7 +34,8 @@ _decode = msgspec.msgpack.Decoder().decode
 class Sweep(msgspec.Struct, array_like=True):
     """Work on many records that one entry caused: which, why, and how far it has come (`after`, a key, the cursor).
 
-    `rules` are the codes to look at, empty = all that the cause can move; `backfill` is empty unless a rule set was switched on.
+    `backfill` is empty unless a rule set was switched on; then `rules` are the codes of the rules it changed, and `programs`
+    names the programs in which it changed others. Otherwise every rule is asked, and `ref` is the fact behind it.
     """
 
     scope: str
@@ -42,6 +44,8 @@ class Sweep(msgspec.Struct, array_like=True):
     backfill: str
     rules: list[int]
     after: bytes = b""
+    programs: dict[str, list[int]] = {}
+    ref: FactRef | None = None
 
 
 class StoredRuleset(msgspec.Struct, array_like=True, frozen=True):
@@ -78,7 +82,7 @@ class Partition:
         self.timers: list[tuple[int, bytes]] = []
         #: what happened since the start of this process, for metrics and summaries; not stored
         self.counts: Counter[tuple[str, ...]] = Counter()
-        self._dirty_sources: dict[bytes, None] = {}
+        self._dirty_sources: dict[tuple[str, int], None] = {}
         self._dirty: dict[bytes, None] = {}
 
     # -- timers
@@ -89,6 +93,10 @@ class Partition:
         if due != NEVER and (record.armed_ms == NEVER or due < record.armed_ms):
             record.armed_ms = due
             heapq.heappush(self.timers, (due, key))
+
+    def has_due_timer(self) -> bool:
+        """Whether the clock has passed an entry of the heap."""
+        return bool(self.timers) and self.timers[0][0] <= self.clock.now_ms
 
     def next_timer(self) -> int:
         """Instant of the earliest heap entry, `NEVER` when there is none. It may be stale."""
@@ -112,11 +120,12 @@ class Partition:
         if offset <= self.marks.get(source, -1):
             return True
         self.marks[source] = offset
-        self._dirty_sources[f"{topic}/{partition}".encode()] = None
+        self._dirty_sources[source] = None
         return False
 
     def touch_source(self, source: str) -> None:
-        self._dirty_sources[source.encode()] = None
+        topic, _, partition = source.rpartition("/")
+        self._dirty_sources[topic, int(partition)] = None
 
     def touch_sources(self) -> None:
         self._dirty[_SOURCES_KEY] = None
@@ -155,10 +164,12 @@ class Partition:
         for day, number, packed in self.seen.dirty():
             rows.append((_SEEN + day.to_bytes(4, "big") + number.to_bytes(4, "big"), packed))
         clock = self.clock
-        for source in self._dirty_sources:
-            topic, _, partition = source.decode().rpartition("/")
-            progress = clock.progress.get(source.decode(), UNDEFINED)
-            rows.append((_SOURCE + source, _encode((VERSION, self.marks.get((topic, int(partition)), -1), progress))))
+        for topic, partition in self._dirty_sources:
+            source = f"{topic}/{partition}"
+            progress = clock.progress.get(source, UNDEFINED)
+            rows.append(
+                (_SOURCE + source.encode(), _encode((VERSION, self.marks.get((topic, partition), -1), progress)))
+            )
         for key in self._dirty:
             rows.append((key, self._encode_own(key)))
         self._dirty_sources, self._dirty = {}, {}

@@ -9,6 +9,8 @@ from streams.state.episode import Episode, Phase
 #: Schema version of the records written by this code. Later code reads earlier versions, earlier code refuses later ones.
 VERSION: Final = 1
 NEVER: Final = 0
+#: timer code of a record's own housekeeping: a provisional pair expires, a pause ends
+HOUSEKEEPING: Final = 0
 
 
 class Record(msgspec.Struct, array_like=True, kw_only=True):
@@ -20,7 +22,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
 
     v: int = VERSION
     armed_ms: int = NEVER
-    #: rule code → instant (ms UTC) at which that rule wants to look again; code 0 is the record's own housekeeping
+    #: rule code → instant (ms UTC) at which that rule wants to look again; `HOUSEKEEPING` is not a rule's
     timers: dict[int, int] = {}
     episodes: list[Episode] = []
 
@@ -33,6 +35,9 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
     def open_episode(self, rule: int, member: str = "") -> Episode | None:
         episode = self.episode(rule, member)
         return episode if episode is not None and Phase.OPEN <= episode.phase <= Phase.SNOOZED else None
+
+    def drop_episode(self, rule: int, member: str) -> None:
+        self.episodes = [each for each in self.episodes if (each.rule, each.member) != (rule, member)]
 
     def next_due_ms(self) -> int:
         return min(self.timers.values(), default=NEVER)

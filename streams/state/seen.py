@@ -27,7 +27,7 @@ def fingerprint(topic: int, program_id: str, event_id: str) -> int:
 class Seen:
     """Hashes of the last `KEEP_DAYS` days, by day of the engine's clock (days since 1970)."""
 
-    __slots__ = ("_chunks", "_dirty", "_mask", "_table", "_tails", "_used")
+    __slots__ = ("_chunks", "_day", "_dirty", "_mask", "_table", "_tail", "_tails", "_used")
 
     def __init__(self) -> None:
         self._chunks: dict[tuple[int, int], bytearray] = {}
@@ -36,6 +36,9 @@ class Seen:
         self._table = array("Q", bytes(8 * _SMALLEST))
         self._mask = _SMALLEST - 1
         self._used = 0
+        #: the chunk written last and its day; -1 when that chunk has not been marked as changed yet
+        self._day = -1
+        self._tail = bytearray()
 
     def __len__(self) -> int:
         return self._used
@@ -50,16 +53,22 @@ class Seen:
             place = (place + 1) & mask
         table[place] = value
         self._used += 1
+        if day != self._day or len(self._tail) >= CHUNK_BYTES:
+            self._open(day)
+        self._tail += value.to_bytes(8, "little")
+        if self._used * 2 > mask:
+            self._rebuild()
+        return True
+
+    def _open(self, day: int) -> None:
+        """Choose the chunk that the next hash of a day goes into, and mark it as changed."""
         number = self._tails.get(day, -1)
         if number < 0 or len(self._chunks[day, number]) >= CHUNK_BYTES:
             number += 1
             self._tails[day] = number
             self._chunks[day, number] = bytearray()
-        self._chunks[day, number] += value.to_bytes(8, "little")
+        self._day, self._tail = day, self._chunks[day, number]
         self._dirty[day, number] = None
-        if self._used * 2 > mask:
-            self._rebuild()
-        return True
 
     def expire(self, today: int) -> None:
         """Forget the days before `today - KEEP_DAYS`; cheap while no day falls out."""
@@ -67,6 +76,7 @@ class Seen:
         gone = sorted(day for day in self._tails if day < first)
         if not gone:
             return
+        self._day = -1
         for day in gone:
             for number in range(self._tails.pop(day) + 1):
                 del self._chunks[day, number]
@@ -75,7 +85,7 @@ class Seen:
 
     def dirty(self) -> Iterator[tuple[int, int, bytes | None]]:
         """Chunks changed since the last call as (day, number, packed hashes); None where the day was forgotten."""
-        changed, self._dirty = self._dirty, {}
+        changed, self._dirty, self._day = self._dirty, {}, -1
         for day, number in changed:
             chunk = self._chunks.get((day, number))
             yield day, number, None if chunk is None else bytes(chunk)

@@ -48,6 +48,10 @@ def worker(bootstrap: str, prefix: str, log: Path, **environment: str) -> Iterat
         process.wait(10)
 
 
+def environment_of(broker: Broker) -> dict[str, str]:
+    return {} if isinstance(broker, KafkaBroker) else {"PAIR_EMBEDDED": "1"}
+
+
 def until(log: Path, true: Callable[[str], bool], timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not true(log.read_text()):
@@ -63,7 +67,7 @@ def test_a_worker_applies_stops_within_15_s_and_goes_on(broker: Broker, new_topi
     prefix = new_topics(broker, 2, "journal", "state", "interventions")
     options = {"bootstrap.servers": broker.bootstrap}
     journal = pair_topics(prefix).journal
-    environment = {"PAIR_EMBEDDED": "" if isinstance(broker, KafkaBroker) else "1"}
+    environment = environment_of(broker)
     write(options, journal, range(100))
     log = tmp_path / "worker.log"
     with worker(broker.bootstrap, prefix, log, **environment) as process:
@@ -86,7 +90,7 @@ def test_a_worker_applies_stops_within_15_s_and_goes_on(broker: Broker, new_topi
 def test_a_refusal_is_one_sentence_and_exit_code_1(broker: Broker, new_topics: NewTopics, tmp_path: Path) -> None:
     prefix = new_topics(broker, 2, "journal", "interventions")
     log = tmp_path / "worker.log"
-    with worker(broker.bootstrap, prefix, log) as process:
+    with worker(broker.bootstrap, prefix, log, **environment_of(broker)) as process:
         assert process.wait(20) == 1
     assert f"Topic {prefix}state does not exist. Create the topics first" in log.read_text()
 
@@ -97,7 +101,7 @@ def test_an_entry_that_cannot_be_folded_ends_the_process(broker: Broker, new_top
     producer.produce(pair_topics(prefix).journal, key=b"p", value=b"no json", partition=0)
     assert producer.flush(20) == 0
     log = tmp_path / "worker.log"
-    with worker(broker.bootstrap, prefix, log) as process:
+    with worker(broker.bootstrap, prefix, log, **environment_of(broker)) as process:
         assert process.wait(20) == 1
     assert "ending: lane 0 failed after entry -1" in log.read_text()
 

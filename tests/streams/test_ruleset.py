@@ -16,7 +16,10 @@ def test_an_empty_file_is_the_shipped_defaults() -> None:
 
 
 def test_expanding_an_expanded_tree_changes_nothing() -> None:
-    tree = {"rules": {"rating.low": {"low": 1}}, "programs": {"p1": {"rules": {"first_meeting.missing": {"cool_down": "7d"}}}}}
+    tree = {
+        "rules": {"rating.low": {"low": 1}},
+        "programs": {"p1": {"rules": {"first_meeting.missing": {"cool_down": "7d"}}}},
+    }
     rules = parse(tree)
     again = parse(rules.tree)
     assert (again.tree, again.hash) == (rules.tree, rules.hash)
@@ -79,7 +82,9 @@ def test_the_hash_covers_the_defaults() -> None:
     assert parse(spelled_out).hash != ruleset.shipped().hash
 
 
-@pytest.mark.parametrize(("text", "duration"), [("10d", 10 * DAY_MS), ("36h", 36 * HOUR_MS), ("0d", 0), ("90m", 90 * 60_000)])
+@pytest.mark.parametrize(
+    ("text", "duration"), [("10d", 10 * DAY_MS), ("36h", 36 * HOUR_MS), ("0d", 0), ("90m", 90 * 60_000)]
+)
 def test_durations_are_written_as_they_are_read(text: str, duration: int) -> None:
     assert parse_duration(text) == duration
     assert format_duration(duration) == text

@@ -1,9 +1,9 @@
 """The rate detector of a program or a pair: did submissions fall below what the stream's own baseline predicts?
 
-A `RateStream` is a few hundred bytes of state; the functions here change it in place. It stands at the engine's now minus
-the lateness, so that facts which arrive late but in time are taken in their own order; what is newer waits in a short
-queue. Nothing happens by the day: between two facts everything is known in closed form, so `advance` only does something
-where a fact, an alarm or a judgement falls due, and extra calls change nothing, to the last bit.
+A `RateStream` is a few hundred bytes of state; the functions here change it in place. It stands at the engine's now
+minus the lateness, so that facts which arrive late but in time are taken in their own order; what is newer waits in a
+short queue. Nothing happens by the day: between two facts everything is known in closed form, so `advance` only does
+something where a fact, an alarm or a judgement falls due, and extra calls change nothing, to the last bit.
 
     calendar = calendar_of("Europe/Berlin", (("2026-12-21", "2027-01-03"),), ends_ms)
     params = RateParams(far_per_year=0.5)

@@ -11,7 +11,6 @@ from streams.detectors.rate.parameters import Alarm, Event, HighAfter, RateParam
 from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, reading, reset
 
 _BATCH_WEEKS = 13.0
-_HIGHEST_SHARE = 0.9
 #: Recovery: at least so many expected, and this share of them seen.
 _RECOVERY_EXPECTED = 5.0
 _RECOVERY_SHARE = 0.8
@@ -30,7 +29,7 @@ def raise_alarm(stream: RateStream, calendar: Calendar, params: RateParams, even
 
 
 def own_instant(stream: RateStream, calendar: Calendar, params: RateParams) -> tuple[int, bool] | None:
-    """Find the next instant at which a stream with an alarm or with surveys does something, and whether that is judging."""
+    """Find when a stream with an alarm or with surveys does something next, and whether that is judging."""
     instants: list[tuple[int, bool]] = []
     if stream.alarm_ms:
         if params.high_after_ms is not None and not stream.worsened:
@@ -85,7 +84,7 @@ def judge(stream: RateStream, at_ms: int, calendar: Calendar, params: RateParams
     if quiet:
         if surveys.batches and clock >= ARM_MS:
             weeks = min(_BATCH_WEEKS, (clock - surveys.batch_clock) / WEEK_MS)
-            share = min(_HIGHEST_SHARE, baseline.rate)
+            share = min(baselines.HIGHEST_SHARE, baseline.rate)
             spread = baselines.dispersion(baseline)
             stream.risk = mixture.after_batch(stream.risk, weeks, share, answered, judged - answered, spread)
             muted = calendar.ends_ms is not None and at_ms >= calendar.ends_ms - params.mute_ms

@@ -82,7 +82,7 @@ def change(line: ExposureLine, pairs: int, calendar: Calendar) -> None:
 
 
 def exposure_before(line: ExposureLine, day: int, calendar: Calendar) -> int:
-    """Read the integral at the start of a local day, which is at most the next one after `at_ms`; 0 before the start."""
+    """Read the integral at the start of a local day, at most the next one after `at_ms`; 0 before the start."""
     day -= line.start_day
     knots = line.knots
     if day <= 0:
@@ -114,7 +114,7 @@ def _start_of(line: ExposureLine, day: int, calendar: Calendar) -> int:
 
 
 def _thin(knots: list[int], today: int) -> None:
-    """Drop knots that no window reaches, except the newest of them, and keep one a week of those older than four weeks."""
+    """Drop knots that no window reaches but the newest of them; keep one a week of those older than four weeks."""
     while len(knots) > 2 and knots[2] <= today - KEEP_DAYS:
         del knots[:2]
     index = 2

@@ -10,7 +10,7 @@ from streams.detectors.rate import surveys as survey_counts
 from streams.detectors.rate.mixture import CALM
 from streams.detectors.rate.parameters import Event, RateParams, Recovered
 from streams.detectors.rate.passing import advance, take, take_queue
-from streams.detectors.rate.state import ARM_WEEKS, RateStream, reading, reset, start
+from streams.detectors.rate.state import RateStream, reading, reset, start
 
 #: Weeks that a dismissed alarm relearns from.
 _RELEARN_DAYS = 56
@@ -60,7 +60,7 @@ def set_pairs(
 
 
 def begin_surveys(stream: RateStream, now_ms: int, calendar: Calendar, params: RateParams) -> list[Event]:
-    """Go over to judging surveys, at the first one of a program: all that was learned of bare submissions is dropped."""
+    """Go over to judging surveys, at the first one of a program; what bare submissions taught is dropped."""
     events = advance(stream, now_ms, calendar, params)
     at_ms = max(stream.line.at_ms, now_ms - params.lateness_ms)
     take_queue(stream, at_ms, calendar, params, events)
@@ -71,7 +71,7 @@ def begin_surveys(stream: RateStream, now_ms: int, calendar: Calendar, params: R
     fresh = start(at_ms, pairs, calendar, params, params.prior_response_rate)
     stream.line, stream.baseline, stream.counts = fresh.line, fresh.baseline, fresh.counts
     stream.risk, stream.queue, stream.alarm_ms, stream.worsened = CALM, queue, 0, False
-    stream.weeks_seen, stream.surveys = ARM_WEEKS, survey_counts.start()
+    stream.weeks_seen, stream.surveys = fresh.weeks_seen, survey_counts.start()
     return events
 
 
@@ -81,7 +81,7 @@ def survey_judged_ms(sent_ms: int, calendar: Calendar, params: RateParams) -> in
 
 
 def survey_sent(stream: RateStream, sent_ms: int, now_ms: int, calendar: Calendar, params: RateParams) -> list[Event]:
-    """Count a survey sent; the caller has removed reminders and repeats of one not judged yet. The first begins surveys."""
+    """Count a survey sent; the caller removes reminders and repeats of one not judged. The first begins surveys."""
     events = begin_surveys(stream, now_ms, calendar, params) if stream.surveys is None else []
     events += advance(stream, now_ms, calendar, params)
     surveys = stream.surveys
@@ -99,8 +99,8 @@ def survey_answered(
 ) -> list[Event]:
     """Count the answer, at `at_ms`, to a survey sent at `sent_ms`; the caller lets each survey be answered once.
 
-    An answer after the survey was judged counts for nothing. One that was in time but arrived after the judgement teaches
-    the baseline only.
+    An answer after the survey was judged counts for nothing. One that was in time but arrived after the judgement
+    teaches the baseline only.
     """
     events = advance(stream, now_ms, calendar, params)
     surveys = stream.surveys

@@ -7,7 +7,8 @@ from streams.detectors.rate.exposure import KEEP_DAYS
 from streams.detectors.rate.parameters import RateParams
 from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, mean_rate
 
-_HIGHEST_SHARE = 0.9
+#: A week that expects less than this cannot expect more than 1, whatever the clocks do.
+_TOO_FEW = 0.9
 
 
 def learn(stream: RateStream, events: int, params: RateParams) -> None:
@@ -17,9 +18,9 @@ def learn(stream: RateStream, events: int, params: RateParams) -> None:
         if line.clock >= ARM_MS or stream.surveys is not None:
             commit(stream, params, 0.0)
         return
-    baseline.guard -= baselines.GUARD_EVENT * events
-    if baseline.guard <= 0.0:
-        baseline.guard = 0.0
+    # What was allowed for the exposure went in as it passed.
+    baseline.guard = baselines.lower_cusum(baseline.guard, 0.0, baselines.GUARD_EVENT * events)
+    if baseline.guard == 0.0:
         commit(stream, params, (line.clock - baseline.clock_mark) / WEEK_MS)
 
 
@@ -39,21 +40,23 @@ def settle_weeks(stream: RateStream, today: int, calendar: Calendar, params: Rat
     ended = (today - line.start_day) // 7
     if ended <= stream.weeks_seen:
         return
-    mean = mean_rate(stream, params)
-    if stream.surveys is None and not line.knots and mean * line.pairs < 0.9:
+    rate = mean_rate(stream, params)
+    if stream.surveys is None and not line.knots and rate * line.pairs < _TOO_FEW:
         stream.weeks_seen = ended
         return
-    for week in range(max(stream.weeks_seen, ended - KEEP_DAYS // 7), ended):
+    for week in range(max(stream.weeks_seen, ended - KEEP_DAYS // 7 + 1), ended):
         first = line.start_day + 7 * week
-        if stream.surveys is None:
-            end = lines.exposure_before(line, first + 7, calendar)
-            expected = mean * (end - lines.exposure_before(line, first, calendar)) / WEEK_MS
-            variance = expected
-        else:
-            expected = mean * stream.surveys.judged.total(first, first + 7)
-            variance = expected * (1.0 - min(_HIGHEST_SHARE, mean))
-        baselines.week_ended(stream.baseline, stream.counts.total(first, first + 7), expected, variance)
+        earlier = (stream.counts.total(first - 7, first), _week_exposure(stream, first - 7, calendar))
+        later = (stream.counts.total(first, first + 7), _week_exposure(stream, first, calendar))
+        baselines.compare_weeks(stream.baseline, earlier, later, rate, stream.surveys is not None)
     stream.weeks_seen = ended
+
+
+def _week_exposure(stream: RateStream, first_day: int, calendar: Calendar) -> float:
+    if stream.surveys is not None:
+        return float(stream.surveys.judged.total(first_day, first_day + 7))
+    end = lines.exposure_before(stream.line, first_day + 7, calendar)
+    return (end - lines.exposure_before(stream.line, first_day, calendar)) / WEEK_MS
 
 
 def forget_burst(stream: RateStream) -> None:

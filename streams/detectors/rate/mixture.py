@@ -97,8 +97,9 @@ def silence_at_least(risk: Risk, rate: float, threshold: float) -> float:
         rate: events expected in a profile-week, divided by the dispersion; above 0.
         threshold: A in weeks, above the present mean.
 
-    Every alternative grows at most like the strongest, so (mean + s)·e^{rate·s} is an upper bound of the mean after s weeks.
-    Its logarithm is concave: each Newton step from the left or the right ends left of the root, a sound bound at any count.
+    Every alternative grows at most like the strongest, so (mean + s)·e^{rate·s} is an upper bound of the mean after s
+    weeks. Its logarithm is concave: each Newton step from the left or the right ends left of the root, a sound bound
+    at any count.
     """
     mean = mean_weeks(risk)
     goal = log(threshold)

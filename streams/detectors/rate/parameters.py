@@ -64,8 +64,8 @@ class RateParams:
 class Reading(NamedTuple):
     """Expected against seen over the last local days up to an instant, to 6 digits.
 
-    `units` are pairs active at the instant, or surveys judged in the window. `rate` is the baseline (posterior mean): per
-    pair and week, or the share of surveys answered.
+    `units` are pairs active at the instant, or surveys judged in the window. `rate` is the baseline (posterior mean):
+    per pair and week, or the share of surveys answered.
     """
 
     days: int

@@ -52,7 +52,7 @@ def pass_time(
 def _pass_quietly(
     stream: RateStream, to_ms: int, at_fact: bool, calendar: Calendar, params: RateParams, events: list[Event]
 ) -> bool:
-    """Go on to the next alarm or, while young, to the next week end at which exposure is committed; False: none by then."""
+    """Go on to the next alarm or, while young, to the next week end, which commits exposure; False: none by then."""
     line = stream.line
     if not line.pairs or to_ms <= line.at_ms:
         return False

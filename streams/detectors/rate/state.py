@@ -37,7 +37,7 @@ class RateStream(Struct, array_like=True):
     #: whether `HighAfter` was said of it
     worsened: bool = False
     #: weeks since the start whose dispersion was looked at
-    weeks_seen: int = ARM_WEEKS
+    weeks_seen: int = ARM_WEEKS + 1
     #: only in programs that record surveys
     surveys: Surveys | None = None
 
@@ -92,7 +92,7 @@ def reset(stream: RateStream, calendar: Calendar) -> None:
     stream.alarm_ms, stream.worsened, stream.risk = 0, False, CALM
     baselines.forget_waiting(baseline)
     baseline.exposure_mark, baseline.clock_mark = line.exposure, line.clock
-    stream.weeks_seen = max(stream.weeks_seen, (calendar.day_of(line.at_ms) - line.start_day) // 7 + 1)
+    stream.weeks_seen = max(stream.weeks_seen, (calendar.day_of(line.at_ms) - line.start_day) // 7 + 2)
     if stream.surveys is not None:
         stream.surveys.waiting = 0
         stream.surveys.batch_clock = line.clock
@@ -113,9 +113,7 @@ def fork(stream: RateStream) -> RateStream:
             baseline.waiting_events,
             baseline.exposure_mark,
             baseline.clock_mark,
-            None
-            if spread is None
-            else baselines.Spread(spread.total, spread.weeks, spread.waiting_total, spread.waiting_weeks),
+            None if spread is None else baselines.Spread(spread.total, spread.weeks),
         ),
         stream.counts.fork(),
         stream.risk,

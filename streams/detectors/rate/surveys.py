@@ -44,7 +44,7 @@ def fork(surveys: Surveys) -> Surveys:
 
 
 def judged_ms(sent_day: int, answer_days: int, calendar: Calendar) -> int:
-    """Find the instant at which surveys sent on a local day are judged: the end of the day on which they come of age."""
+    """Find the instant at which surveys of a local day are judged: the end of the day on which they come of age."""
     return calendar.day_start(calendar.day_of_age(sent_day, answer_days) + 1)
 
 
@@ -65,7 +65,7 @@ def add_answered(surveys: Surveys, sent_day: int, count: int) -> None:
 
 
 def take_batch(surveys: Surveys, at_ms: int, answer_days: int, calendar: Calendar) -> tuple[int, int]:
-    """Take out every day that is of age at an instant; returns how many surveys that makes, and how many were answered."""
+    """Take out all days that are of age at an instant; returns how many surveys that makes, and how many answered."""
     judged = answered = 0
     while (oldest := surveys.sent.oldest()) is not None and judged_ms(oldest, answer_days, calendar) <= at_ms:
         sent = surveys.sent.remove(oldest)

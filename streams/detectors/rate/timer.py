@@ -21,16 +21,18 @@ _LONGEST_WEEKS = 4_096
 def next_due_ms(stream: RateStream, now_ms: int, calendar: Calendar, params: RateParams) -> int | None:
     """Say when, on the engine's clock, `advance` is wanted next: THE timer, to be asked again after every change.
 
-    It is never later than the next event, and it may be earlier: far from the threshold a cheap lower bound is given, and
-    a call of `advance` at that time finds nothing and asks again. None: nothing will happen without a new fact.
+    It is never later than the next event, and it may be earlier: far from the threshold a cheap lower bound is given,
+    and a call of `advance` at that time finds nothing and asks again. None: nothing will happen without a new fact.
     """
     if stream.alarm_ms or stream.surveys is not None:
         own = own_instant(stream, calendar, params)
         return None if own is None else own[0] + params.lateness_ms
     horizon = now_ms - params.lateness_ms
-    far = _silence_at_least(stream, calendar, params)
-    if far is None or far - horizon >= _WORTH_WAITING_MS:
-        return None if far is None else far + params.lateness_ms
+    far = _silence_at_least(stream, now_ms, calendar, params)
+    if far is None or (calendar.ends_ms is not None and far >= calendar.ends_ms - params.mute_ms):
+        return None
+    if far - horizon >= _WORTH_WAITING_MS:
+        return far + params.lateness_ms
     ahead = fork(stream)
     events: list[Event] = []
     take_queue(ahead, now_ms, calendar, params, events)
@@ -46,11 +48,11 @@ def next_due_ms(stream: RateStream, now_ms: int, calendar: Calendar, params: Rat
     return None if ends is None else ends + params.lateness_ms
 
 
-def _silence_at_least(stream: RateStream, calendar: Calendar, params: RateParams) -> int | None:
+def _silence_at_least(stream: RateStream, now_ms: int, calendar: Calendar, params: RateParams) -> int | None:
     """Bound the next alarm from below without going through the queue; None when none can come without a new fact.
 
-    The bound holds whatever the queue does: submissions only lower the risk, and the rate is taken as high, the dispersion
-    as low, the pairs as many as they can become once all that waits is committed.
+    The bound holds whatever the queue does: submissions only lower the risk, and the rate is taken as high, the
+    dispersion as low, the pairs as many as they can become once all that waits is committed.
     """
     line, baseline = stream.line, stream.baseline
     pairs, submissions = line.pairs, baseline.waiting_events
@@ -61,20 +63,18 @@ def _silence_at_least(stream: RateStream, calendar: Calendar, params: RateParams
         most = max(most, pairs)
     if not most:
         return None
-    weeks = (line.clock - baseline.clock_mark + 2 * (params.lateness_ms + DAY_MS)) / WEEK_MS
-    faded = baseline.exposure * exp(-weeks * baselines.FADING)
-    highest = baselines.quantile_30(params.shape + baseline.events + submissions) / (
-        params.shape / baseline.prior + faded
-    )
-    spread = baseline.spread
-    if spread is not None:
-        least = baselines.PRIOR_WEEKS + spread.weeks + spread.waiting_weeks + 1
-        highest /= max(1.0, (baselines.PRIOR_WEEKS + spread.total) / least)
+    here = calendar.profile_ms(line.at_ms)
+    latest_ms = max(now_ms, line.at_ms) + DAY_MS
+    weeks = (line.clock - baseline.clock_mark + calendar.profile_ms(latest_ms) - here) / WEEK_MS
+    exposure = params.shape / baseline.prior + baseline.exposure * exp(-weeks * baselines.FADING)
+    highest = baselines.quantile_30(params.shape + baseline.events + submissions) / exposure
+    new_weeks = max(0, (calendar.day_of(latest_ms) - line.start_day) // 7 - stream.weeks_seen)
+    highest /= baselines.lowest_dispersion(baseline, new_weeks)
     if mixture.mean_weeks(stream.risk) >= params.threshold:
         return line.at_ms
     silence = max(0, ARM_MS - line.clock)
     silence += int(mixture.silence_at_least(stream.risk, highest * most, params.threshold) * WEEK_MS)
-    return calendar.instant_at(calendar.profile_ms(line.at_ms) + silence)
+    return calendar.instant_at(here + silence)
 
 
 def _silence_ends(stream: RateStream, calendar: Calendar, params: RateParams) -> int | None:

@@ -67,7 +67,8 @@ def _topology(broker: Any, counts: dict[str, int], prefix: str) -> Topology:
     for name, partitions in counts.items():
         broker.create_topic(f"{prefix}{name}", partitions)
     topics = LaneTopics(journal=f"{prefix}j", state=f"{prefix}s", interventions=f"{prefix}i")
-    return asyncio.run(topology_of(KafkaSettings(brokers=broker.bootstrap), topics))
+    settings = KafkaSettings(brokers=broker.bootstrap, embedded=isinstance(broker, EmbeddedBroker))
+    return asyncio.run(topology_of(settings, topics))
 
 
 def test_equal_partition_counts_pass_on_both_brokers(broker: Any) -> None:
@@ -76,9 +77,9 @@ def test_equal_partition_counts_pass_on_both_brokers(broker: Any) -> None:
 
 
 def test_different_counts_and_missing_topics_are_refused(embedded: EmbeddedBroker) -> None:
-    with pytest.raises(Refusal, match="different.s has 2"):
+    with pytest.raises(Refusal, match=r"different\.s has 2"):
         _topology(embedded, {"j": 3, "s": 2, "i": 3}, "different.")
-    with pytest.raises(Refusal, match="missing.s does not exist"):
+    with pytest.raises(Refusal, match=r"missing\.s does not exist"):
         _topology(embedded, {"j": 3, "i": 3}, "missing.")
 
 

@@ -1,7 +1,8 @@
-"""What the host relies on inside Faust and aiokafka. When one of these fails after an upgrade, read the new source, compare it with
-what agents/host does, and only then change the test.
+"""What the host relies on inside Faust and aiokafka. When one of these fails after an upgrade, read the new source,
+compare it with what agents/host does, and only then change the test.
 
-A digest covers a function whose inner workings matter; a plain assertion covers an attribute, a signature or a behaviour.
+A digest covers a function whose inner workings matter; a plain assertion covers an attribute, a signature or a
+behaviour.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from intervaltree import IntervalTree  # type: ignore[import-untyped]
 from mode.threads import ServiceThread
 
 from agents.embedded import EmbeddedBroker
@@ -97,7 +99,7 @@ def test_faust_counts_a_message_into_the_gap_before_it() -> None:
 
     class Tracking:
         _committed_offset: dict[TP, int | None] = {TP("t", 0): None}  # noqa: RUF012
-        _gap: dict[TP, Any] = {TP("t", 0): faust_consumer.IntervalTree()}  # noqa: RUF012
+        _gap: dict[TP, Any] = {TP("t", 0): IntervalTree()}  # noqa: RUF012
 
     asyncio.run(faust_consumer.Consumer._add_gap(Tracking(), TP("t", 0), 5, 9))  # type: ignore[arg-type]
     (gap,) = Tracking._gap[TP("t", 0)]
@@ -156,7 +158,7 @@ def test_a_service_thread_has_a_loop_of_its_own_under_the_name_we_use() -> None:
 
 @pytest.fixture
 def app(embedded: EmbeddedBroker, tmp_path: Path) -> ChunkApp:
-    return make_app("contract", KafkaSettings(brokers=embedded.bootstrap, check_crcs=False), data_dir=tmp_path)
+    return make_app("contract", KafkaSettings(brokers=embedded.bootstrap, embedded=True), data_dir=tmp_path)
 
 
 def test_the_settings_reach_faust(app: ChunkApp) -> None:
@@ -173,7 +175,7 @@ def test_a_running_app_delivers_chunks_of_parsed_records_and_keeps_no_acks(
     embedded: EmbeddedBroker, tmp_path: Path
 ) -> None:
     embedded.create_topic("contract.in", 2)
-    kafka = KafkaSettings(brokers=embedded.bootstrap, check_crcs=False)
+    kafka = KafkaSettings(brokers=embedded.bootstrap, embedded=True)
 
     async def main() -> None:
         app = make_app("contract.group", kafka, data_dir=tmp_path)

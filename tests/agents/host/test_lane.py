@@ -1,4 +1,4 @@
-"""A lane by itself, fed by hand, on the embedded broker: what it applies, what it refuses, what it leaves in the topics."""
+"""A lane by itself, fed by hand, on the embedded broker: what it applies, refuses and leaves in the topics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from agents.host.checks import LaneTopics, Topology, host_row
 from agents.host.chunks import Record
 from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, POSITION_KEY
-from agents.host.lane import Lane, LaneOptions, is_fenced
+from agents.host.lane import Lane, LaneOptions
 from agents.host.observer import SilentObserver
 from agents.host.process import Refusal
+from agents.host.transactions import is_fenced
 from benchmarks.pair_job import PairFold
 from benchmarks.pair_worker import pair_topics
 
@@ -51,6 +52,7 @@ class Hand:
         self.asked.append(("release", partition))
 
     async def seek(self, partition: int, offset: int) -> None:
+        assert partition == 0
         self.asked.append(("seek", offset))
 
     def seeks(self) -> list[int]:
@@ -65,9 +67,12 @@ class Counter(SilentObserver):
         self.heals: list[str] = []
 
     def committed(self, partition: int, entries: int, rows: int, interventions: int, seconds: float) -> None:
+        assert partition == 0
+        assert seconds > 0
         self.commits.append((entries, rows, interventions))
 
     def healed(self, partition: int, reason: str) -> None:
+        assert partition == 0
         self.heals.append(reason)
 
 
@@ -138,10 +143,11 @@ class Bench:
         here = TopicPartition(topic, 0)
         consumer.assign([here])
         await consumer.seek_to_beginning(here)
-        end, found = (await consumer.end_offsets([here]))[here], []
+        end = (await consumer.end_offsets([here]))[here]
+        found: list[tuple[bytes, bytes | None, int, tuple[tuple[str, bytes], ...]]] = []
         while await consumer.position(here) < end:
-            for record in (await consumer.getmany(here, timeout_ms=100)).get(here, []):
-                found.append((record.key, record.value, record.timestamp, record.headers))
+            block = (await consumer.getmany(here, timeout_ms=100)).get(here, [])
+            found += [(record.key, record.value, record.timestamp, record.headers) for record in block]
         await consumer.stop()
         return found
 
@@ -151,7 +157,7 @@ async def bench_on(embedded: EmbeddedBroker) -> AsyncIterator[Bench]:
     topics = pair_topics(f"lane{next(_names)}.")
     for name in topics.all():
         embedded.create_topic(name, 1)
-    settings = KafkaSettings(brokers=embedded.bootstrap, fetch_wait_ms=20, check_crcs=False)
+    settings = KafkaSettings(brokers=embedded.bootstrap, fetch_wait_ms=20, embedded=True)
     ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
     bench = Bench(settings, topics, Hand(), Counter(), ended, [])
     try:

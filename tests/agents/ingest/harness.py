@@ -15,7 +15,8 @@ from agents.ingest.agent import Ingest, build_ingest
 from agents.ingest.observer import SilentIngestObserver
 from agents.ingest.options import IngestOptions
 from agents.ingest.progress import ProgressIntervals
-from schemas.topics import CATALOGUE
+from deploy.kafka.broker import KafkaBroker
+from schemas.topics import BY_NAME, CATALOGUE
 
 T0 = 1_767_607_200_000  # 2026-01-05T10:00:00Z
 QUICK = ProgressIntervals(moving_ms=300, idle_ms=600, first_ms=50)
@@ -62,7 +63,10 @@ class Written(NamedTuple):
 def create_all(broker: Any, prefix: str, partitions: Mapping[str, int] = ALL) -> None:
     """Create every topic of the catalogue under a prefix."""
     for name, count in partitions.items():
-        broker.create_topic(prefix + name, count)
+        if isinstance(broker, KafkaBroker):
+            broker.create_topic(prefix + name, count, BY_NAME[name].settings())
+        else:
+            broker.create_topic(prefix + name, count)
 
 
 def produce(bootstrap: str, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -20,7 +20,6 @@ from streams.detectors.rate import (
     start,
     submit,
     survey_answered,
-    survey_judged_ms,
     survey_sent,
 )
 
@@ -108,9 +107,9 @@ class Program:
     weekly: float
     pairs: int = 20
     weeks: int = 52
-    busy: Callable[[float], float] = lambda week: 1.0
+    busy: Callable[[float], float] = lambda _: 1.0
     busiest: float = 1.0
-    active: Callable[[int], float] = lambda week: 1.0
+    active: Callable[[int], float] = lambda _: 1.0
     clump: float = 0.0
     hours: bool = False
     breaks: tuple[tuple[str, str], ...] = ()
@@ -131,8 +130,9 @@ def alarms_of(program: Program, random: Random) -> list[Alarm]:
 
     highest = program.weekly / (1 + program.clump) * program.busiest * most * (2 if program.hours else 1)
     for at in arrivals(random, weekly, highest, program.weeks):
-        for extra in range(1 + poisson(random, program.clump)):
-            facts.append((START_MS + int(at * WEEK_MS) + (random.randrange(2 * DAY_MS) if extra else 0), 0))
+        first = START_MS + int(at * WEEK_MS)
+        facts.append((first, 0))
+        facts.extend((first + random.randrange(2 * DAY_MS), 0) for _ in range(poisson(random, program.clump)))
     pairs = round(program.pairs * program.active(0))
     for week in range(1, program.weeks):
         now_active = round(program.pairs * program.active(week))
@@ -152,7 +152,7 @@ def alarms_of(program: Program, random: Random) -> list[Alarm]:
 
 @dataclass(frozen=True)
 class SurveyProgram:
-    """A program-year of recorded surveys: each pair's two people are asked on day 30 of the pair and every 60 days after.
+    """A program-year of recorded surveys: both people of a pair are asked on its day 30 and every 60 days after.
 
     `joined(pair)` is the week in which a pair is matched; an answer comes `delay_days` after the survey on average.
     """
@@ -211,15 +211,13 @@ def stresses(weekly: float) -> dict[str, Program]:
         "steady": Program(weekly),
         "pairs halve": Program(weekly, active=lambda week: 1.0 if week < 26 else 0.5),
         "pairs double": Program(weekly, active=lambda week: 1.0 if week < 26 else 2.0),
-        "two-week break, silent": Program(
-            weekly, busy=lambda week: 0.0 if 26 <= week < 28 else 1.0, breaks=holiday
-        ),
+        "two-week break, silent": Program(weekly, busy=lambda week: 0.0 if 26 <= week < 28 else 1.0, breaks=holiday),
         "two-week break, a third goes on": Program(
             weekly, busy=lambda week: 0.33 if 26 <= week < 28 else 1.0, breaks=holiday
         ),
         "start burst ×3 for 2 weeks": burst,
         "start burst ×2 for 4 weeks": Program(weekly, busy=lambda week: 2.0 if week < 4 else 1.0, busiest=2.0),
-        "clumps of 2 on average": Program(weekly, clump=1.0),
+        "every fourth comes with another": Program(weekly, clump=0.25),
         "hours of the day": Program(weekly, hours=True),
     }
 
@@ -235,8 +233,3 @@ def survey_stresses() -> dict[str, SurveyProgram]:
         "slow answers, 50 pairs": SurveyProgram(50, delay_days=8, spread_weeks=8),
         "two-week break, 50 pairs": SurveyProgram(50, spread_weeks=8, breaks=_break_of(22, 2)),
     }
-
-
-def judged_after_days(calendar: Calendar, params: RateParams) -> float:
-    """Say how long after being sent at noon of the first day a survey is judged."""
-    return (survey_judged_ms(START_MS, calendar, params) - START_MS) / DAY_MS

@@ -62,4 +62,7 @@ def test_one_fact_rewrites_one_chunk_of_bounded_size() -> None:
 
 
 def test_fingerprints_tell_topics_and_programs_apart() -> None:
-    assert len({fingerprint(1, "p", "e"), fingerprint(2, "p", "e"), fingerprint(1, "q", "e"), fingerprint(1, "p", "f")}) == 4
+    assert (
+        len({fingerprint(1, "p", "e"), fingerprint(2, "p", "e"), fingerprint(1, "q", "e"), fingerprint(1, "p", "f")})
+        == 4
+    )

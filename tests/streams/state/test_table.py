@@ -9,7 +9,16 @@ import pytest
 
 from streams.engine import Engine
 from streams.state.pair import PairState
-from streams.state.table import HOT_LIMIT, NewerState, Table, decode_record, pair_key, participant_key, program_of, subject_of
+from streams.state.table import (
+    HOT_LIMIT,
+    NewerState,
+    Table,
+    decode_record,
+    pair_key,
+    participant_key,
+    program_of,
+    subject_of,
+)
 from tests.streams.logs import entries, random_lines, stored
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "state"

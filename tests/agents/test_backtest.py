@@ -1,0 +1,173 @@
+"""A backtest's folder: what is in it, and that it is there whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents import backtest as backtest_module
+from agents.backtest import FILES, OutputError, backtest_facts, backtest_journal
+from agents.fact_files import FactFiles
+from agents.recordings import Recording, RecordingWriter
+from schemas.outbound import encode_intervention
+from streams import ruleset
+from streams.backtest.replay import PARTITIONS
+from streams.clock import DAY_MS
+from streams.engine import Engine
+from tests.streams.backtest.lines import activation, clock, journals, pair, random_lines, rating
+
+
+def write_lines(path: Path, lines: list[bytes]) -> Path:
+    path.write_bytes(b"\n".join(lines))
+    return path
+
+
+def write_journal(path: Path, lines: list[bytes]) -> Path:
+    with RecordingWriter(path, [0] * PARTITIONS) as writer:
+        for partition, entries in enumerate(journals(lines)):
+            for offset, value in enumerate(entries):
+                writer.add(partition, offset, 0, None, value)
+        writer.close()
+    return path
+
+
+def values(out: Path, name: str = "interventions.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / name).read_bytes().splitlines()]
+
+
+def live(lines: list[bytes]) -> list[bytes]:
+    """What a worker writes, by Kafka timestamp, partition, offset."""
+    found = []
+    for partition, entries in enumerate(journals(lines)):
+        engine = Engine()
+        for offset, value in enumerate(entries):
+            assert engine.apply(offset, value)
+        messages = engine.flush().interventions
+        found += [(message.timestamp_ms, partition, number, message.value) for number, message in enumerate(messages)]
+    return [value for _, _, _, value in sorted(found)]
+
+
+def test_a_journal_gives_the_bytes_that_a_worker_writes(tmp_path: Path) -> None:
+    lines = random_lines(7, 300)
+    path = write_journal(tmp_path / "r", lines)
+    summary = backtest_journal(Recording(path), path, tmp_path / "out", None)
+    expected = live(lines)
+    assert len(expected) > 20
+    assert (tmp_path / "out" / "interventions.jsonl").read_bytes().splitlines() == expected
+    assert summary["interventions_total"] == len(expected)
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == sorted(FILES)
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_same_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtest_module, "_WORTH_PROCESSES", 0)
+    path = write_journal(tmp_path / "r", random_lines(12, 300))
+    rules = ruleset.parse({"rules": {"rating.low": {"cool_down": "1d"}}})
+    told: list[int] = []
+    one = backtest_journal(Recording(path), path, tmp_path / "one", rules)
+    two = backtest_journal(Recording(path), path, tmp_path / "two", rules, jobs=2, progress=told.append)
+    assert one == two
+    assert sum(told) == Recording(path).info.entries
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_lines_give_interventions_counts_and_dead_letters(tmp_path: Path) -> None:
+    lines = [pair(), rating(DAY_MS), rating(DAY_MS), b"nonsense", rating(DAY_MS, 9), clock(40 * DAY_MS)]
+    summary = backtest_facts(FactFiles(write_lines(tmp_path / "f.jsonl", lines)), tmp_path / "out", None)
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_bytes())
+    assert {name: summary[name] for name in ("facts", "duplicates", "late", "dead_letters", "entries")} == {
+        "facts": 3, "duplicates": 1, "late": 0, "dead_letters": 2, "entries": 6,
+    }  # fmt: skip
+    assert summary["interventions"]["rating.low"]["opened"] == 1
+    assert summary["hashes"]["rulesets"] == [ruleset.shipped().hash]
+    assert [(one["line"], one["reason"]) for one in values(tmp_path / "out", "dead-letters.jsonl")] == [
+        (4, "not_json"),
+        (5, "out_of_range"),
+    ]
+    decided = [one["decided_at"] for one in values(tmp_path / "out")]
+    assert decided == sorted(decided)
+    assert (summary["first_decided_at"], summary["last_decided_at"]) == (decided[0], decided[-1])
+
+
+def test_a_dead_letter_of_a_folder_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_lines(tmp_path / "in" / "b.jsonl", [b"nonsense", clock(1)])
+    write_lines(tmp_path / "in" / "a.jsonl", [clock(2), b"[]"])
+    backtest_facts(FactFiles(tmp_path / "in"), tmp_path / "out", None)
+    found = [(one["file"], one["line"], one["reason"]) for one in values(tmp_path / "out", "dead-letters.jsonl")]
+    assert found == [("a.jsonl", 2, "not_an_object"), ("b.jsonl", 1, "not_json")]
+
+
+@pytest.mark.parametrize("kind", ["journal", "facts"])
+def test_a_fixed_rule_set_ignores_and_counts_activations_once(tmp_path: Path, kind: str) -> None:
+    off = {"rules": {"rating.low": {"enabled": False}}}
+    lines, rules = [pair(), activation(1, off), rating(DAY_MS)], ruleset.parse({})
+    if kind == "journal":
+        path = write_journal(tmp_path / "r", lines)
+        summary = backtest_journal(Recording(path), path, tmp_path / "out", rules)
+    else:
+        summary = backtest_facts(FactFiles(write_lines(tmp_path / "f.jsonl", lines)), tmp_path / "out", rules)
+    assert (summary["activations"], summary["ignored_activations"], summary["rules"]) == (0, 1, "fixed")
+    assert summary["interventions"] == {"rating.low": {"opened": 1}}
+    assert summary["hashes"]["rulesets"] == [rules.hash]
+
+
+def test_the_same_input_gives_the_same_folder_and_replaces_an_earlier_one(tmp_path: Path) -> None:
+    files = FactFiles(write_lines(tmp_path / "f.jsonl", random_lines(3, 100)))
+    backtest_facts(files, tmp_path / "out", None)
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
+    backtest_facts(files, tmp_path / "out", None)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["f.jsonl", "out"]
+
+
+def test_a_folder_with_anything_else_in_it_is_not_touched(tmp_path: Path) -> None:
+    files = FactFiles(write_lines(tmp_path / "f.jsonl", [clock(1)]))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="something other than the output of a backtest"):
+        backtest_facts(files, tmp_path / "out", None)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(backtest_module, "render", fail)
+    files = FactFiles(write_lines(tmp_path / "f.jsonl", [pair(), rating(1)]))
+    with pytest.raises(OSError, match="no space left"):
+        backtest_facts(files, tmp_path / "out", None)
+    assert [one.name for one in tmp_path.iterdir()] == ["f.jsonl"]
+
+
+def test_the_report_tells_the_verdict_and_carries_no_script(tmp_path: Path) -> None:
+    summary = backtest_facts(
+        FactFiles(write_lines(tmp_path / "f.jsonl", [pair(), rating(DAY_MS), b"nonsense"])), tmp_path / "out", None
+    )
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "2 facts led to 1 intervention under 1 rule" in page
+    assert "1 line could not be used" in page
+    assert summary["hashes"]["interventions"] in page
+    assert "<script" not in page
+    assert "http" not in page
+
+
+def test_an_intervention_line_is_the_kafka_value() -> None:
+    engine = Engine()
+    for offset, value in enumerate(journals([pair(), rating(1)])[_partition_of("p")]):
+        engine.apply(offset, value)
+    twin = Engine()
+    for offset, value in enumerate(journals([pair(), rating(1)])[_partition_of("p")]):
+        twin.apply(offset, value)
+    assert [encode_intervention(one.record) for one in engine.decisions()] == [
+        message.value for message in twin.flush().interventions
+    ]
+
+
+def _partition_of(program: str) -> int:
+    from streams.partitioner import partition_for
+
+    return partition_for(program.encode(), PARTITIONS)
