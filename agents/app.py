@@ -122,14 +122,14 @@ class Worker:
         """What keeps this worker from being ready, and how far it is behind."""
         reasons = [] if self._refusal is None else [self._refusal.sentence]
         lag = {}
-        partitions: list[int] = []
+        positions: dict[int, int] = {}
         if self._ingest is not None:
             reasons += self._ingest.problems()
             lag["ingest"] = self._ingest.lag()
         if self._lanes is not None:
             lanes = self._lanes.open_lanes
-            partitions = sorted(number for number, lane in lanes.items() if lane.is_open)
-            recovering = sorted(lanes.keys() - set(partitions))
+            positions = {number: lane.durable + 1 for number, lane in sorted(lanes.items()) if lane.is_open}
+            recovering = sorted(lanes.keys() - positions.keys())
             if recovering:
                 reasons.append(f"journal partitions {', '.join(map(str, recovering))} are being recovered")
             elif not self._lanes.are_ready():
@@ -138,7 +138,7 @@ class Worker:
                 # With more workers than partitions one has none, and is ready all the same once the group settled.
                 reasons.append("the engine has not been given partitions yet")
             lag["engine"] = sum(max(0, lane.end - lane.durable - 1) for lane in lanes.values())
-        return Report(ready=not reasons, reasons=reasons, lag=lag, partitions=partitions)
+        return Report(ready=not reasons, reasons=reasons, lag=lag, positions=positions)
 
     def _refresh(self) -> None:
         lanes = self._lanes

@@ -17,12 +17,18 @@ from agents.host.process import Refusal
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What `/readyz` answers. `lag` is records or entries by app; `partitions` are the journal partitions worked on."""
+    """What `/readyz` answers.
+
+    Attributes:
+        reasons: what keeps the worker from being ready, a sentence each.
+        lag: how far it is behind, by app: records for `ingest`, journal entries for `engine`.
+        positions: next journal entry to be applied, by journal partition worked on.
+    """
 
     ready: bool
     reasons: list[str]
     lag: Mapping[str, int]
-    partitions: list[int]
+    positions: Mapping[int, int]
 
 
 _JSON: Final = "application/json"

@@ -22,7 +22,7 @@ FACT_TOPICS: Final = ("participant-activity", "meetings", "ratings", "sentiment"
 class SourceClock:
     """Progress of the sources of one journal partition, in milliseconds UTC."""
 
-    __slots__ = ("expected", "gaps", "now_ms", "progress", "records", "since")
+    __slots__ = ("_observed_from_ms", "expected", "gaps", "now_ms", "progress", "records", "since")
 
     def __init__(self) -> None:
         self.now_ms = UNDEFINED
@@ -33,6 +33,7 @@ class SourceClock:
         self.since: dict[str, int] = {}
         #: stretches that were never read, as half-open intervals; absence does not run inside them
         self.gaps: list[tuple[int, int]] = []
+        self._observed_from_ms: int | None = None
 
     def expect(self, expected: Iterable[str], since: Mapping[str, int], records: bool) -> None:
         """State which source partitions exist. The first `since` of a source stands: retention moves on, history does not."""
@@ -40,6 +41,7 @@ class SourceClock:
         self.records = records
         for source, instant in since.items():
             self.since.setdefault(source, instant)
+        self._observed_from_ms = None
 
     def report(self, sources: Mapping[str, int]) -> list[str]:
         """Take in recorded progress; returns the sources that moved. Progress never falls."""
@@ -73,6 +75,7 @@ class SourceClock:
     @property
     def observed_from_ms(self) -> int:
         """The latest `since` of the fact topics: nothing before it can be called absent."""
-        return max(
-            (at for source, at in self.since.items() if source.rpartition("/")[0] in FACT_TOPICS), default=UNDEFINED
-        )
+        if self._observed_from_ms is None:
+            known = (at for source, at in self.since.items() if source.rpartition("/")[0] in FACT_TOPICS)
+            self._observed_from_ms = max(known, default=UNDEFINED)
+        return self._observed_from_ms

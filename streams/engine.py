@@ -15,6 +15,8 @@ replay does the same.
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 import schemas.facts as f
 from schemas import outbound
 from schemas.base import to_ms
@@ -155,7 +157,7 @@ class Engine:
     def _fact(self, entry: FactEntry) -> bool:
         state, source = self.state, entry.source
         arrived_ms = to_ms(entry.arrived_at)
-        if not self._arrive(arrived_ms):
+        if state.clock.records and not self.advance(arrived_ms):
             return False
         if state.is_repeat(source.topic, source.partition, source.offset):
             state.counts["repeats_by_ingest",] += 1
@@ -413,8 +415,8 @@ class Engine:
                 return None
         events = rule.update(view, subject, params, moment)
         if events:
-            moment = moment._replace(events=events)
-            context = context._replace(moment=moment)
+            moment = replace(moment, events=events)
+            context = replace(context, moment=moment)
         verdict = rule.judge(view, subject, params, moment)
         if backfill and not verdict.rung:
             lifecycle.close(rule, subject, context, self._out, "rule_changed")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from streams.rule import Rule, Subject
 from streams.rules import RULES_BY_CODE
+from streams.state.history import page_key
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.partition import Partition
@@ -57,6 +58,8 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
         for episode in person.episodes:
             if episode.is_open and episode.rule in RULES_BY_CODE:
                 yield RULES_BY_CODE[episode.rule], Subject("participant", key, person, participant_id)
+        for number in range(person.answered_pages):
+            state.table.delete(page_key(key, number))
         state.table.delete(key)
     for key in state.table.keys(f"m{view.program_id}/".encode()):
         other = state.table.get(key)

@@ -9,6 +9,8 @@ verdict and the instant, so a replay writes the same bytes.
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+import msgspec
+
 from schemas import outbound
 from schemas.interventions import Change, Delivery, DeliveryReason, ResolutionReason, State
 from schemas.interventions import Severity as SeverityName
@@ -20,7 +22,7 @@ from streams.view import TOPICS, View
 
 MAX_EVIDENCE: Final = 20
 #: Evidence kept in state for later records, so that one fact writes little however long an episode lasts.
-KEPT_EVIDENCE: Final = 6
+KEPT_EVIDENCE: Final = 2
 
 _SEVERITIES: Final[tuple[SeverityName, ...]] = ("info", "notice", "warning", "high", "critical")
 _STATES: Final[dict[Phase, State]] = {Phase.OPEN: "open", Phase.ACKNOWLEDGED: "acknowledged", Phase.SNOOZED: "snoozed"}
@@ -34,7 +36,7 @@ class Decision(NamedTuple):
     record: outbound.Intervention
 
 
-class Context(NamedTuple):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What the life cycle needs beside the verdict: the view, the rule's parameters, the rule set's hash and the occasion."""
 
     view: View

@@ -146,7 +146,7 @@ class Account(msgspec.Struct, frozen=True):
     participant_ids: tuple[str, ...] = ()
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """The occasion of a judgement.
 
     Attributes:

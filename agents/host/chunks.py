@@ -23,69 +23,25 @@ workers may both be busy (one always waits in a fetch).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
+from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
 from agents.host.clients import KafkaSettings
+from agents.host.fetching import ChunkThread, Record
 
 Result = TypeVar("Result")
 _NOBODY = TP("", -1)  # keeps the set of wanted partitions from running empty, which aiokafka would read as "all"
 CALL_TIMEOUT_S = 30.0
-PREFETCH_BACKOFF_S = 0.02
 IDLE_POLL_S = 0.05
-
-
-class Record(Protocol):
-    """One record of a chunk: aiokafka's parsed record itself, without the copy that its consumers usually hand out.
-
-    `timestamp` is in milliseconds; `timestamp_type` 0: set by the producer, 1: by the broker.
-    """
-
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int: ...
-
-    @property
-    def timestamp_type(self) -> int: ...
-
-    @property
-    def key(self) -> bytes | None: ...
-
-    @property
-    def value(self) -> bytes | None: ...
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class _Fetched(OrderedDict[TopicPartition, Any]):
-    """aiokafka's store of fetched data; makes each piece yield its parsed records as they are.
-
-    aiokafka copies every record into a data class of eleven fields, topic and partition included. That costs twice as
-    much as parsing it; a chunk says topic and partition once.
-    """
-
-    def __setitem__(self, tp: TopicPartition, result: Any) -> None:
-        if type(result) is FetchResult:
-            result._partition_records._consumer_record = _as_it_is
-        super().__setitem__(tp, result)
-
-
-def _as_it_is(_tp: TopicPartition, record: Record) -> Record:
-    return record
 
 
 class Chunk(NamedTuple):
@@ -95,22 +51,6 @@ class Chunk(NamedTuple):
     topic: str
     partition: int
     records: Sequence[Record]
-
-
-class ChunkThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with our fetch settings."""
-
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._isolation_level = "read_committed"
-        consumer._fetch_max_wait_ms = cast("ChunkTransport", transport).fetch_wait_ms
-        return consumer
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        fetcher = self._ensure_consumer()._fetcher
-        fetcher._prefetch_backoff = PREFETCH_BACKOFF_S
-        fetcher._records = _Fetched()
 
 
 class ChunkConsumer(driver.Consumer):
@@ -123,7 +63,9 @@ class ChunkConsumer(driver.Consumer):
         self._wanted: set[TP] = {_NOBODY}
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+        thread = ChunkThread(self, loop=self.loop, beacon=self.beacon)
+        thread.fetch_wait_ms = cast("ChunkTransport", self.transport).fetch_wait_ms
+        return thread
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  (stock)
         if self.flow_active and not self._get_active_partitions():

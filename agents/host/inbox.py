@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from agents.host.chunks import Record
+from agents.host.fetching import Record
 
 MOST_CHUNKS = 16
 MOST_RECORDS = 20_000

@@ -26,9 +26,9 @@ from typing import Protocol
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from agents.host.checks import LaneTopics, Topology, check_host_row, check_journal, host_row, lost_state
-from agents.host.chunks import Record
 from agents.host.clients import KafkaSettings
 from agents.host.failpoints import Failpoint
+from agents.host.fetching import Record
 from agents.host.fold import HOST_KEY, POSITION_KEY, Fold
 from agents.host.inbox import Inbox
 from agents.host.observer import HostObserver

@@ -6,15 +6,15 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from agents.host.checks import LaneTopics, Topology
-from agents.host.chunks import Record
 from agents.host.clients import KafkaSettings
 from agents.host.failpoints import failpoint_from
+from agents.host.fetching import Record
 from agents.host.fold import Fold
 from agents.host.lane import Flow, Lane, LaneOptions
 from agents.host.observer import HostObserver, SilentObserver
@@ -84,7 +84,7 @@ class Lanes:
     def start(self, topology: Topology) -> None:
         """Begin: from now on assignments open lanes. `topology` comes from `checks.topology_of`."""
         self._topology = topology
-        self._monitor = asyncio.get_running_loop().create_task(self._watch_positions(), name="lane-positions")
+        self._monitor = self._spawn(self._watch_positions(), "lane-positions")
 
     @property
     def open_lanes(self) -> Mapping[int, Lane]:
@@ -104,18 +104,15 @@ class Lanes:
     def assign(self, partitions: Collection[int]) -> None:
         """Take over a new assignment. Only starts tasks: Kafka's heartbeat waits for the rebalance callback this is
         called from."""
-        loop = asyncio.get_running_loop()
         for partition in [p for p in self._fenced if p not in partitions]:
             self._fenced.pop(partition).cancel()
         for partition in [p for p in self._lanes if p not in partitions]:
-            self._closing[partition] = loop.create_task(
-                self._close(self._lanes.pop(partition)), name=f"close-lane-{partition}"
-            )
+            self._closing[partition] = self._spawn(self._close(self._lanes.pop(partition)), f"close-lane-{partition}")
         for partition in [p for p in self._opening if p not in partitions]:
             self._opening.pop(partition).cancel()
         for partition in partitions:
             if partition not in self._lanes and partition not in self._opening:
-                self._opening[partition] = loop.create_task(self._open(partition), name=f"open-lane-{partition}")
+                self._opening[partition] = self._spawn(self._open(partition), f"open-lane-{partition}")
 
     def deliver(self, partition: int, records: Sequence[Record]) -> None:
         """Hand a chunk to its lane; returns at once. A chunk of a partition without lane is dropped, its lane will
@@ -136,6 +133,19 @@ class Lanes:
         await asyncio.gather(*(lane.close() for lane in lanes), *self._closing.values())
         await self._commit_positions({lane.partition: lane for lane in lanes})
         self._lanes.clear()
+
+    @staticmethod
+    def _spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task that ends the process when it fails: nobody waits for it, so nobody would notice."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("task %s", name, exc_info=error)
+                fatal(f"{name} failed", error)
+
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(done)
+        return task
 
     async def _open(self, partition: int) -> None:
         if partition in self._closing:
@@ -176,7 +186,7 @@ class Lanes:
             loop = asyncio.get_running_loop()
             if self._lanes.get(lane.partition) is lane:
                 del self._lanes[lane.partition]
-                self._closing[lane.partition] = loop.create_task(self._close(lane), name=f"close-lane-{lane.partition}")
+                self._closing[lane.partition] = self._spawn(self._close(lane), f"close-lane-{lane.partition}")
                 self._fenced[lane.partition] = loop.call_later(FENCED_PATIENCE_S, self._still_fenced, lane.partition)
         else:
             log.error("lane %d", lane.partition, exc_info=error)

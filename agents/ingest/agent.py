@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from agents.host.checks import partition_counts
@@ -23,6 +24,7 @@ from schemas.topics import DEAD_LETTERS, INBOUND, INGEST_CONTROL, JOURNAL, Topic
 log = logging.getLogger("ebb.ingest")
 
 STOP_S = 10.0
+TOPICS_S = 5.0
 
 
 def group_of(prefix: str) -> str:
@@ -138,15 +140,22 @@ async def _make_pump(
     kafka: KafkaSettings, topics: Topics, options: IngestOptions, observer: IngestObserver, app: ChunkApp
 ) -> Pump:
     needed = (*INBOUND, JOURNAL, DEAD_LETTERS, INGEST_CONTROL)
-    counts = await partition_counts(kafka, [topics.real(name) for name in needed])
-    check_complete(topics, {name: counts.get(topics.real(name), 0) for name in needed})
+    deadline = monotonic() + TOPICS_S
+    while True:
+        counts = await partition_counts(kafka, [topics.real(name) for name in needed])
+        by_name = {name: counts.get(topics.real(name), 0) for name in needed}
+        if all(by_name.values()) or monotonic() > deadline:
+            break
+        # A topic that was created this moment is not known to every broker yet.
+        await asyncio.sleep(0.5)
+    check_complete(topics, by_name)
     return Pump(
         kafka=kafka,
         topics=topics,
         options=options,
         consumer=lambda: consumer_of(app),
-        journal_partitions=counts[topics.real(JOURNAL)],
-        dead_letter_partitions=counts[topics.real(DEAD_LETTERS)],
+        journal_partitions=by_name[JOURNAL],
+        dead_letter_partitions=by_name[DEAD_LETTERS],
         observer=observer,
         failpoint=failpoint_from(os.environ),
     )

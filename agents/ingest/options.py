@@ -10,7 +10,8 @@ from agents.ingest.intake import ExpandRuleset
 from agents.ingest.progress import ProgressIntervals
 
 
-def _wall_ms() -> int:
+def wall_ms() -> int:
+    """This machine's clock, milliseconds since 1970."""
     return int(time.time() * 1_000)
 
 
@@ -54,4 +55,4 @@ class IngestOptions:
     session_timeout_s: float = 10.0
     data_dir: Path | None = None
     asks_topic_ids: bool = True
-    now_ms: Callable[[], int] = _wall_ms
+    now_ms: Callable[[], int] = wall_ms

@@ -65,7 +65,7 @@ class Pump:
         self._observer = observer
         self._failpoint = failpoint
         self._scout = Scout(kafka)
-        self._writer = Writer(kafka, topics, dead_letter_partitions=dead_letter_partitions)
+        self._writer = Writer(kafka, topics, dead_letter_partitions=dead_letter_partitions, now_ms=options.now_ms)
         self._notices = Notices(kafka, topics)
         self._announcer = Announcer(kafka, topics, options, self._scout)
         self._records_clock = RecordsClock(options.records_step_ms) if options.clock == "records" else None

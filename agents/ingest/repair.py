@@ -1,6 +1,5 @@
 """What an operator does about a source: let a stopped one go on, accept that records of one are lost (`ebb ingest`)."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from agents.ingest.agent import group_of
 from agents.ingest.control import ControlState, Stop, announced_record, stop_key, stop_value
 from agents.ingest.merge import Source
 from agents.ingest.notices import Notices
+from agents.ingest.options import wall_ms
 from agents.ingest.scout import Scout
 from agents.ingest.writer import Writer
 from schemas.base import from_ms
@@ -75,7 +75,7 @@ async def resume(kafka: KafkaSettings, topics: Topics, source: Source) -> Stop:
     if stop is None:
         raise Refusal(f"{source} is not stopped.")
     async with _writer(kafka, topics) as writer:
-        value = stop_value("resumed", stop.offset, stop.reason, int(time.time() * 1_000))
+        value = stop_value("resumed", stop.offset, stop.reason, wall_ms())
         await writer.control(stop_key(source), value)
     return stop
 
@@ -179,17 +179,18 @@ class _Finder:
         here = (self.topics.real(source.topic), source.partition)
         committed = await self.group.committed(source)
         begin, end = (await self.scout.beginnings([here]))[here], (await self.scout.ends([here]))[here]
-        if committed is None or (begin <= committed <= end and not is_new):
+        # With a topic Kafka also deletes what a group committed of it, so a recreated one may have no position at all.
+        if not is_new and (committed is None or begin <= committed <= end):
             return None
         lost: int | None = None
         position = begin
-        if committed < begin and not is_new:
+        if committed is not None and not is_new and committed < begin:
             lost = begin - committed
-        elif committed > end and self.same_topic:
+        elif committed is not None and committed > end and self.same_topic:
             # Cut, not recreated: what is left was read already.
             lost, position = committed - end, end
         oldest = await self.scout.first_record(here, position, end) if position < end else None
-        last_ms = oldest.timestamp if oldest is not None and oldest.timestamp >= 0 else int(time.time() * 1_000)
+        last_ms = oldest.timestamp if oldest is not None and oldest.timestamp >= 0 else wall_ms()
         last = from_ms(last_ms)
         first = await self._progress(source)
         return AcceptedGap(source, lost, min(first, last) if first is not None else last, last, position)
@@ -226,7 +227,9 @@ async def _control_state(kafka: KafkaSettings, topics: Topics) -> ControlState:
 @asynccontextmanager
 async def _writer(kafka: KafkaSettings, topics: Topics) -> AsyncIterator[Writer]:
     counts = await partition_counts(kafka, [topics.real(DEAD_LETTERS)])
-    writer = Writer(kafka, topics, dead_letter_partitions=max(1, counts.get(topics.real(DEAD_LETTERS), 1)))
+    writer = Writer(
+        kafka, topics, dead_letter_partitions=max(1, counts.get(topics.real(DEAD_LETTERS), 1)), now_ms=wall_ms
+    )
     await writer.start()
     try:
         yield writer

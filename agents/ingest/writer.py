@@ -6,8 +6,7 @@ the one before is acknowledged, and any error ends the process.
 """
 
 import asyncio
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -35,10 +34,13 @@ class Writer:
         skew: the broker's clock against ours at the last answer that told it; None when it has not been told.
     """
 
-    def __init__(self, kafka: KafkaSettings, topics: Topics, *, dead_letter_partitions: int) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, topics: Topics, *, dead_letter_partitions: int, now_ms: Callable[[], int]
+    ) -> None:
         self._kafka = kafka
         self._topics = topics
         self._dead_partitions = dead_letter_partitions
+        self._now_ms = now_ms
         self._producer: Any = None
         self.skew: Skew | None = None
 
@@ -79,9 +81,9 @@ class Writer:
         await self._batch(topic, partition, batch)
 
     async def _batch(self, topic: str, partition: int, batch: Any) -> None:
-        sent_ms = time.time() * 1_000
+        sent_ms = self._now_ms()
         answer = await (await self._producer.send_batch(batch, topic, partition=partition))
-        self.skew = skew_of(answer, sent_ms, time.time() * 1_000) or self.skew
+        self.skew = skew_of(answer, sent_ms, self._now_ms()) or self.skew
 
     async def dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """Write dead letters, key, value and headers as they came, with the reason in further headers."""

@@ -78,7 +78,9 @@ def fold_message(view: View, fact: f.ActivityMessageSent, ref: FactRef, arrived_
     pair = view.make_pair(fact.pair_id, arrived_ms)
     writer = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
     partner = pair.partner(writer.id)
-    place = pair.members.index(writer)
+    place = 0
+    while pair.members[place] is not writer:  # `index` would compare members field by field
+        place += 1
     if partner is not None:
         unheard = partner.contact_ms == 0 or ref.at_ms - partner.contact_ms >= QUIET_BEFORE_MESSAGE_MS
         again = pair.speaker == place and ref.at_ms - pair.spoke_ms >= UNANSWERED_MESSAGE_MS

@@ -13,11 +13,12 @@ from streams.clock import MINUTE_MS
 from streams.fold.contacts import attempt_in_pair, contact_in_pair
 from streams.fold.touched import Touched
 from streams.state.episode import FactRef
+from streams.state.history import DIGEST_BYTES
 from streams.state.pair import MAX_BOOKINGS, Booking, PairState
+from streams.state.table import pair_key
 from streams.view import View
 
 DEFAULT_MINUTES: Final = 60
-DIGEST_BYTES: Final = 5
 
 
 def digest(*parts: object) -> bytes:
@@ -25,21 +26,18 @@ def digest(*parts: object) -> bytes:
     return blake2b("/".join(map(str, parts)).encode(), digest_size=DIGEST_BYTES).digest()
 
 
-def remembers(packed: bytes, wanted: bytes) -> bool:
-    """Whether a digest stands in a packed list of them."""
-    at = packed.find(wanted)
-    while at >= 0 and at % DIGEST_BYTES:
-        at = packed.find(wanted, at + 1)
-    return at >= 0
-
-
 def _meeting_digest(view: View, fact: Any) -> bytes:
     return digest(fact.meeting_id, view.calendar.day_of(to_ms(fact.starts_at)))
 
 
+def _was_held(view: View, pair: PairState, fact: Any) -> bool:
+    owner = pair_key(view.program_id, fact.pair_id)
+    return view.remembers(owner, pair.held_pages, pair.held_seen, _meeting_digest(view, fact))
+
+
 def is_repeated_meeting(view: View, fact: f.MeetingHeld) -> bool:
     pair = view.pair(fact.pair_id)
-    return pair is not None and remembers(pair.held_seen, _meeting_digest(view, fact))
+    return pair is not None and _was_held(view, pair, fact)
 
 
 def fold_meeting(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
@@ -62,11 +60,15 @@ def fold_meeting(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touche
 def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrived_ms: int) -> None:
     held_ms = min(to_ms(fact.starts_at), arrived_ms)
     pair.held_count += 1
-    pair.held_seen += _meeting_digest(view, fact)
+    owner = pair_key(view.program_id, fact.pair_id)
+    pair.held_pages, pair.held_seen = view.remember(owner, pair.held_pages, pair.held_seen, _meeting_digest(view, fact))
     if held_ms >= pair.last_held_ms or pair.held is None:
         pair.last_held_ms = max(held_ms, pair.last_held_ms)
         pair.held = ref
-    pair.bookings = [booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id]
+    # Now that the pair meets, a plan that went by without word of it says nothing any more.
+    pair.bookings = [
+        booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id and booking.end_ms > held_ms
+    ]
     known = [member.id for member in pair.members]
     if fact.participant_id is not None and fact.participant_id not in known:
         known.append(fact.participant_id)
@@ -80,7 +82,7 @@ def _book(view: View, pair: PairState, fact: Any, ref: FactRef, booked: bool) ->
     known = next((booking for booking in pair.bookings if booking.meeting_id == fact.meeting_id), None)
     if known is not None and known.ref.at_ms > ref.at_ms:
         return
-    if remembers(pair.held_seen, _meeting_digest(view, fact)):
+    if _was_held(view, pair, fact):
         return  # word of a plan that comes after word of the meeting itself
     start_ms = to_ms(fact.starts_at)
     minutes = fact.duration_minutes if fact.duration_minutes is not None else DEFAULT_MINUTES

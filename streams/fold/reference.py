@@ -5,6 +5,7 @@ from typing import Final
 import schemas.facts as f
 from schemas.base import to_ms
 from streams.calendar import FOREVER
+from streams.clock import DAY_MS
 from streams.fold.contacts import contact_in_pair
 from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import FactRef
@@ -26,6 +27,8 @@ _PARTICIPANT_PHASES: Final = {
     "removed": ParticipantPhase.REMOVED,
     "left": ParticipantPhase.LEFT,
 }
+#: A state of a participant that arrives later than this may be taken to have lasted longer than it did.
+SETTLED_MS: Final = 7 * DAY_MS
 _ROLES: Final = {"mentor": 1, "mentee": 2}
 
 
@@ -168,16 +171,19 @@ def fold_participant(view: View, fact: f.ParticipantChanged, ref: FactRef, arriv
 def _stop_clock(person: ParticipantState, at_ms: int, until_ms: int) -> None:
     """Note what state a person was in from an instant on: not active until `until_ms`, active if that is the instant itself.
 
-    Each entry lasts until the next one at most, so facts may come in any order. Of an unbroken stretch of activity only
-    its first and its latest instant are kept.
+    Each entry lasts until the next one at most, so facts may come in any order. What repeats, longer ago than a week, that the
+    person was active is forgotten.
     """
     states = sorted([*(each for each in person.states if each[0] != at_ms), (at_ms, until_ms)])
+    settled_ms = states[-1][0] - SETTLED_MS
     kept: list[tuple[int, int]] = []
     for state in states:
-        if len(kept) > 1 and all(start == end for start, end in (*kept[-2:], state)):
-            kept[-1] = state
-        else:
-            kept.append(state)
+        repeated = (
+            len(kept) > 1 and kept[-1][0] < settled_ms and all(start == end for start, end in (*kept[-2:], state))
+        )
+        if repeated:
+            kept.pop()
+        kept.append(state)
     person.states = kept[-MAX_STATES:]
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import schemas.facts as f
 from streams.fold.contacts import contact, contact_in_pair
-from streams.fold.meetings import digest, remembers
+from streams.fold.meetings import digest
 from streams.fold.touched import Submission, Touched
 from streams.state.episode import FactRef
 from streams.state.pair import KINDS, MAX_RATINGS, Member, Rating
 from streams.state.participant import MAX_SUBMITTED, MAX_SURVEYS, ParticipantState, Survey
+from streams.state.table import participant_key
 from streams.view import TOPIC_CODES, View
 
 
@@ -24,7 +25,12 @@ def is_repeated_submission(view: View, fact: f.RatingSubmitted | f.SentimentSubm
     if fact.survey_id is None:
         return False
     person = view.participant(fact.participant_id)
-    return person is not None and remembers(person.answered_seen, _submission_digest(fact))
+    return person is not None and _has_answered(view, fact.participant_id, person, _submission_digest(fact))
+
+
+def _has_answered(view: View, participant_id: str, person: ParticipantState, wanted: bytes) -> bool:
+    owner = participant_key(view.program_id, participant_id)
+    return view.remembers(owner, person.answered_pages, person.answered_seen, wanted)
 
 
 def pair_of_submission(view: View, fact: f.RatingSubmitted | f.SentimentSubmitted) -> str | None:
@@ -59,7 +65,8 @@ def _judged_ms(view: View, sent_ms: int) -> int:
 def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, at_ms: int) -> Submission:
     """How the detectors count a submission, and which survey it answers: the one it names, else the oldest that waits."""
     day = view.calendar.day_of(at_ms)
-    counts = (day, pair_id) not in person.submitted and not _answered_elsewhere(fact, person)
+    elsewhere = _answered_elsewhere(view, fact, person)
+    counts = (day, pair_id) not in person.submitted and not elsewhere
     if counts:
         person.submitted = [*person.submitted, (day, pair_id)][-MAX_SUBMITTED:]
     waiting = [
@@ -70,26 +77,29 @@ def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, a
         kind = KINDS.index(fact.kind)
         waiting = [each for each in waiting if each.kind == kind or each.survey_id == fact.survey_id]
     named = [each for each in waiting if each.survey_id == fact.survey_id]
-    if not waiting or _answered_elsewhere(fact, person):
+    if not waiting or elsewhere:
         return Submission(at_ms, counts, None)
     answered = (named or waiting)[0]
     answered.answered = True
     return Submission(at_ms, counts, answered.sent_ms)
 
 
-def _answered_elsewhere(fact: Any, person: ParticipantState) -> bool:
+def _answered_elsewhere(view: View, fact: Any, person: ParticipantState) -> bool:
     """A rating and a sentiment with one `survey_id` are one submission; the first of the two counts."""
     if fact.survey_id is None:
         return False
     other = "sentiment" if isinstance(fact, f.RatingSubmitted) else "ratings"
-    return remembers(person.answered_seen, digest(TOPIC_CODES[other], fact.survey_id))
+    return _has_answered(view, fact.participant_id, person, digest(TOPIC_CODES[other], fact.survey_id))
 
 
 def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched:
     pair_id = pair_of_submission(view, fact)
     person = contact(view, fact.participant_id, ref.at_ms)
     if fact.survey_id is not None:
-        person.answered_seen += _submission_digest(fact)
+        owner = participant_key(view.program_id, fact.participant_id)
+        person.answered_pages, person.answered_seen = view.remember(
+            owner, person.answered_pages, person.answered_seen, _submission_digest(fact)
+        )
     submission = _submission(view, fact, person, pair_id or "", ref.at_ms)
     if pair_id is None:
         return Touched(participants=(fact.participant_id,), submission=submission)
@@ -105,11 +115,20 @@ def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Tou
     return Touched((pair_id,), (fact.participant_id,), submission=submission)
 
 
+def _stands(ratings: list[Rating], place: int) -> int:
+    """How much a rating matters still: 2 for a low one that no good one of its kind has followed, 0 for a good one."""
+    rating = ratings[place]
+    if rating.value > 3 or any(each.value > 3 and each.kind == rating.kind for each in ratings[place + 1 :]):
+        return 0
+    return 2 if rating.value < 3 else 1
+
+
 def _rate(member: Member, rating: Rating) -> None:
     """Keep the newest ratings, in event order, and always the latest of each kind."""
     ratings = sorted([*member.ratings, rating], key=lambda each: (each.ref.at_ms, each.ref.event_id))
     while len(ratings) > MAX_RATINGS:
         latest = {each.kind: place for place, each in enumerate(ratings)}
-        spare = next((place for place, each in enumerate(ratings) if latest[each.kind] != place), 0)
-        del ratings[spare]
+        spare = [place for place, each in enumerate(ratings) if latest[each.kind] != place]
+        # A low one that still stands goes last: forgotten, it would look like cleared.
+        del ratings[min(spare, key=lambda place: (_stands(ratings, place), place), default=0)]
     member.ratings = ratings

@@ -9,8 +9,8 @@ from streams.detectors.rate import RateStream
 from streams.state.episode import FactRef
 from streams.state.record import Record
 
-MAX_RATINGS: Final = 8
-MAX_BOOKINGS: Final = 8
+MAX_RATINGS: Final = 5
+MAX_BOOKINGS: Final = 4
 
 
 class PairPhase(IntEnum):
@@ -81,8 +81,9 @@ class PairState(Record, kw_only=True):
     #: the last to speak in the pair (index into members, -1 = nobody) and when
     speaker: int = -1
     spoke_ms: int = 0
-    #: digests (6 B each) of held meetings, so that a repeat is recognised for good
+    #: digests of held meetings, so that a repeat is recognised for good: the newest, and how many full pages there are
     held_seen: bytes = b""
+    held_pages: int = 0
     #: detector of the pair's own submissions, from its first one on
     sentiment: RateStream | None = None
 
@@ -101,5 +102,10 @@ class PairState(Record, kw_only=True):
 
         Somebody who acted in the pair without being named by its reference fact is nobody's partner.
         """
-        others = [member for member in self.members if member.side and member.id != participant_id]
-        return others[0] if len(others) == 1 else None
+        partner = None
+        for member in self.members:
+            if member.side and member.id != participant_id:
+                if partner is not None:
+                    return None
+                partner = member
+        return partner

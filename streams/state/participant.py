@@ -9,9 +9,9 @@ from streams.state.episode import FactRef
 from streams.state.record import Record
 
 MAX_STATES: Final = 24
-MAX_SURVEYS: Final = 12
+MAX_SURVEYS: Final = 6
 MAX_ATTEMPTS: Final = 4
-MAX_SUBMITTED: Final = 8
+MAX_SUBMITTED: Final = 4
 
 
 class ParticipantPhase(IntEnum):
@@ -61,8 +61,9 @@ class ParticipantState(Record, kw_only=True):
     surveys: list[Survey] = []
     #: (local day, pair) of recent submissions: one counts per person, pair and day
     submitted: list[tuple[int, str]] = []
-    #: digests (6 B each) of answered surveys, so that a repeat is recognised for good
+    #: digests of answered surveys, so that a repeat is recognised for good: the newest, and how many full pages there are
     answered_seen: bytes = b""
+    answered_pages: int = 0
 
     @property
     def is_active(self) -> bool:

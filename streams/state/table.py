@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from streams.state.history import Page
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.program import ProgramState
@@ -17,7 +18,12 @@ from streams.state.record import VERSION, Record
 
 HOT_LIMIT: Final = 20_000
 
-_KINDS: Final[dict[int, type[Record]]] = {ord("p"): PairState, ord("m"): ParticipantState, ord("g"): ProgramState}
+_KINDS: Final[dict[int, type[Record]]] = {
+    ord("p"): PairState,
+    ord("m"): ParticipantState,
+    ord("g"): ProgramState,
+    ord("h"): Page,
+}
 _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_union_holds_exactly_the_instants_of_its_parts_and_is_sorted_and_disjo
     merged = union(parts[:3], parts[3:])
     assert any(a <= instant < b for a, b in merged) == any(a <= instant < b for a, b in parts)
     assert all(a < b for a, b in merged)
-    assert all(left[1] < right[0] for left, right in zip(merged, merged[1:], strict=False))
+    assert all(left[1] < right[0] for left, right in pairwise(merged))
 
 
 @given(intervals, st.integers(0, 1_000), st.integers(0, 1_000))

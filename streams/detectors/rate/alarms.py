@@ -85,7 +85,7 @@ def judge(stream: RateStream, at_ms: int, calendar: Calendar, params: RateParams
         if surveys.batches and clock >= ARM_MS:
             weeks = min(_BATCH_WEEKS, (clock - surveys.batch_clock) / WEEK_MS)
             share = min(baselines.HIGHEST_SHARE, baseline.rate)
-            spread = baselines.dispersion(baseline)
+            spread = baselines.dispersion(baseline, careful=False)
             stream.risk = mixture.after_batch(stream.risk, weeks, share, answered, judged - answered, spread)
             muted = calendar.ends_ms is not None and at_ms >= calendar.ends_ms - params.mute_ms
             if mixture.mean_weeks(stream.risk) >= params.threshold and not muted:

@@ -8,7 +8,7 @@ the rate, and are committed only when it stands at zero.
 Dispersion is the variance of weekly counts over their mean. It is learned from the differences of neighbouring weeks:
 a lasting fall shows in one difference only, so it need not wait behind the guard. (Deviations from the mean have to
 wait, and then lose just those weeks that led to a false alarm: where submissions come in clumps, up to 2.2 false
-alarms a year.) It is read one standard error above its estimate, again the careful side.
+alarms a year.) Of bare submissions it is read one standard error above its estimate, again the careful side.
 
 Sources: Page (1954) for the CUSUM; Wilson and Hilferty (1931) for the quantile.
 """
@@ -86,13 +86,19 @@ def mean_rate(baseline: Baseline, shape: float) -> float:
     return (shape + baseline.events) / (shape / baseline.prior + baseline.exposure)
 
 
-def dispersion(baseline: Baseline) -> float:
-    """Give the dispersion in force, 1 (Poisson) to 10; 1 as long as no week has said anything."""
+def dispersion(baseline: Baseline, careful: bool = True) -> float:
+    """Give the dispersion in force, 1 (Poisson) to 10; 1 as long as no week has said anything.
+
+    Args:
+        careful: read one standard error higher. Surveys do without: an answer or none is all a survey can be, and their
+            false alarms are rare enough.
+    """
     spread = baseline.spread
     if spread is None:
         return 1.0
     weight = PRIOR_WEEKS + spread.weeks
-    return min(HIGHEST_DISPERSION, max(1.0, (PRIOR_WEEKS + spread.total) / weight * (1.0 + sqrt(2.0 / weight))))
+    margin = 1.0 + sqrt(2.0 / weight) if careful else 1.0
+    return min(HIGHEST_DISPERSION, max(1.0, (PRIOR_WEEKS + spread.total) / weight * margin))
 
 
 def lowest_dispersion(baseline: Baseline, more_weeks: int) -> float:

@@ -70,15 +70,21 @@ def change(line: ExposureLine, pairs: int, calendar: Calendar) -> None:
     knots = line.knots
     if not knots and (day or line.exposure):
         knots += (0, 0)
+        if day > 1:
+            # The first day is not a whole one, so it needs a stretch of its own.
+            knots += (1, _before_today(line, 1, calendar))
     if knots:
         if knots[-2] != day:
-            before = line.pairs * (
-                calendar.profile_ms(line.at_ms) - calendar.profile_ms(_start_of(line, day, calendar))
-            )
-            knots += (day, line.exposure - before)
+            knots += (day, _before_today(line, day, calendar))
         line.changed_day = day
         _thin(knots, day)
     line.pairs = pairs
+
+
+def _before_today(line: ExposureLine, day: int, calendar: Calendar) -> int:
+    """Read the integral at the start of a day since which the number of pairs has not changed."""
+    passed = calendar.profile_ms(line.at_ms) - calendar.profile_ms(_start_of(line, day, calendar))
+    return max(0, line.exposure - line.pairs * passed)
 
 
 def exposure_before(line: ExposureLine, day: int, calendar: Calendar) -> int:

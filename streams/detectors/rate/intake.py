@@ -28,13 +28,16 @@ def submit(stream: RateStream, at_ms: int, now_ms: int, calendar: Calendar, para
     if stream.surveys is not None:
         return events
     line = stream.line
+    horizon = now_ms - params.lateness_ms
     if stream.alarm_ms and params.recover_on_submission and at_ms >= line.at_ms:
-        take_queue(stream, at_ms, calendar, params, events)
+        # However late it is, it ends the alarm; but what was decided before the horizon stays decided.
+        instant = max(at_ms, horizon)
+        take_queue(stream, instant, calendar, params, events)
         if stream.alarm_ms:
-            take(stream, at_ms, 1, 0, calendar, params, events, now_ms)
+            take(stream, instant, 1, 0, calendar, params, events, now_ms)
         else:
-            enqueue(stream, at_ms, 1, 0)
-    elif at_ms >= max(line.at_ms, now_ms - params.lateness_ms):
+            enqueue(stream, instant, 1, 0)
+    elif at_ms >= max(line.at_ms, horizon):
         enqueue(stream, at_ms, 1, 0)
     elif not stream.alarm_ms and calendar.day_of(at_ms) >= line.start_day:
         stream.baseline.waiting_events += 1
@@ -119,7 +122,7 @@ def relearn(stream: RateStream, now_ms: int, calendar: Calendar, params: RatePar
     line = stream.line
     if now_ms - params.lateness_ms > line.at_ms:
         lines.move(line, now_ms - params.lateness_ms, calendar)
-    end = calendar.day_of(line.at_ms) + 1
+    end = calendar.day_of(line.at_ms - 1) + 1
     seen = stream.counts.total(end - _RELEARN_DAYS, end)
     if stream.surveys is None:
         exposure = (line.exposure - lines.exposure_before(line, end - _RELEARN_DAYS, calendar)) / WEEK_MS

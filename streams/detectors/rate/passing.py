@@ -9,7 +9,7 @@ from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate import exposure as lines
 from streams.detectors.rate import mixture
 from streams.detectors.rate.alarms import judge, own_instant, raise_alarm, watch
-from streams.detectors.rate.exposure import KEEP_DAYS
+from streams.detectors.rate.exposure import KEEP_DAYS, ExposureLine
 from streams.detectors.rate.learning import commit, forget_burst, learn, settle_weeks
 from streams.detectors.rate.parameters import Event, RateParams, Recovered
 from streams.detectors.rate.state import ARM_MS, ARM_WEEKS, DIRECT_MS, RateStream, reading, reset
@@ -26,8 +26,9 @@ def advance(stream: RateStream, now_ms: int, calendar: Calendar, params: RatePar
 
 def take_queue(stream: RateStream, to_ms: int, calendar: Calendar, params: RateParams, events: list[Event]) -> None:
     while stream.queue and stream.queue[0][0] <= to_ms:
-        instant, submissions, change = stream.queue.pop(0)
+        instant, submissions, change = stream.queue[0]
         pass_time(stream, instant, True, calendar, params, events)
+        del stream.queue[0]
         take(stream, instant, submissions, change, calendar, params, events, instant + params.lateness_ms)
 
 
@@ -57,11 +58,11 @@ def _pass_quietly(
     if not line.pairs or to_ms <= line.at_ms:
         return False
     end_ms, young = to_ms, False
-    if line.clock < DIRECT_MS:
-        start_at = calendar.profile_ms(line.at_ms)
-        wait = (max(line.clock // WEEK_MS, ARM_WEEKS - 1) + 1) * WEEK_MS - line.clock
-        if calendar.profile_ms(to_ms) - start_at >= wait:
-            end_ms, young = calendar.instant_at(start_at + wait), True
+    wait = next_commit(line)
+    if wait is not None:
+        here = calendar.profile_ms(line.at_ms)
+        if calendar.profile_ms(to_ms) - here >= wait:
+            end_ms, young = calendar.instant_at(here + wait), True
     if line.clock >= ARM_MS:
         reached = crossing(stream, end_ms, at_fact and not young, calendar, params)
         if reached is not None:
@@ -76,6 +77,16 @@ def _pass_quietly(
         else:
             commit(stream, params, 0.0)
     return young
+
+
+def next_commit(line: ExposureLine) -> int | None:
+    """Say how much profile time passes until exposure is committed by the clock alone; None once a stream is grown up.
+
+    At arming, and then each clock week: a young stream that hears nothing must learn that nothing is normal for it.
+    """
+    if line.clock >= DIRECT_MS:
+        return None
+    return (max(line.clock // WEEK_MS, ARM_WEEKS - 1) + 1) * WEEK_MS - line.clock
 
 
 def roll(stream: RateStream, to_ms: int, calendar: Calendar) -> None:

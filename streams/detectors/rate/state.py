@@ -81,7 +81,7 @@ def reading(
         stream.counts.total(first, last + 1),
         six_digits(rate),
         units,
-        six_digits(baselines.dispersion(stream.baseline)),
+        six_digits(baselines.dispersion(stream.baseline, careful=stream.surveys is None)),
         stream.surveys is not None,
     )
 

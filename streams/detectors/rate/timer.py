@@ -8,7 +8,7 @@ from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate import mixture
 from streams.detectors.rate.alarms import own_instant
 from streams.detectors.rate.parameters import Event, RateParams
-from streams.detectors.rate.passing import crossing, pass_time, roll, take_queue
+from streams.detectors.rate.passing import crossing, next_commit, pass_time, roll, take_queue
 from streams.detectors.rate.state import ARM_MS, RateStream, fork
 
 #: A bound that lies so far ahead is good enough: most streams hear something before it.
@@ -96,6 +96,8 @@ def _silence_ends(stream: RateStream, calendar: Calendar, params: RateParams) ->
     while weeks <= _LONGEST_WEEKS:
         found = crossing(stream, calendar.instant_at(here + wait + weeks * WEEK_MS), False, calendar, params)
         if found is not None:
-            return found
+            # A commit on the way may lower the rate, and with it the rule of testing at midnights only.
+            young = next_commit(line)
+            return found if young is None else min(found, calendar.instant_at(here + young))
         weeks *= 4
     return None

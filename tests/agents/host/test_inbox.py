@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-from agents.host.chunks import Record
+from agents.host.fetching import Record
 from agents.host.inbox import MOST_CHUNKS, MOST_RECORDS, Inbox
 
 

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from agents.embedded import EmbeddedBroker
 from agents.host.checks import LaneTopics, Topology, host_row
-from agents.host.chunks import Record
 from agents.host.clients import KafkaSettings
+from agents.host.fetching import Record
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.host.lane import Lane, LaneOptions
 from agents.host.observer import SilentObserver

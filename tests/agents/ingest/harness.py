@@ -151,7 +151,11 @@ class Counts(SilentIngestObserver):
 
 
 class Refused(list[str]):
-    """Sentences of refusals."""
+    """Sentences of refusals, and why the app did not start."""
+
+    def note(self, starting: "asyncio.Task[None]") -> None:
+        if not starting.cancelled() and (error := starting.exception()) is not None:
+            self.append(repr(error))
 
     def __call__(self, refusal: Refusal) -> None:
         self.append(refusal.sentence)
@@ -171,6 +175,7 @@ async def worker(bootstrap: str, settings: IngestOptions) -> AsyncIterator[Runni
     counts, refused = Counts(), Refused()
     ingest = build_ingest(KafkaSettings(brokers=bootstrap), settings, observer=counts, refused=refused)
     starting = asyncio.create_task(ingest.app.start())
+    starting.add_done_callback(refused.note)
     try:
         yield Running(ingest, counts, refused)
     finally:

@@ -79,8 +79,8 @@ def test_a_source_stops_at_the_record_that_broke_the_limit_and_its_later_runs_ar
 
 def activation(tree: dict[str, Any], scope: str = "*") -> bytes:
     return json.dumps(
-        {"event_id": "r", "type": "ruleset.activated", "occurred_at": "2026-01-05T10:00:00Z", "ruleset": tree, "scope": scope,
-         "backfill": "emit"}
+        {"event_id": "r", "type": "ruleset.activated", "occurred_at": "2026-01-05T10:00:00Z", "ruleset": tree,
+         "scope": scope, "backfill": "emit"}
     ).encode()  # fmt: skip
 
 

@@ -182,11 +182,10 @@ def survey_alarms_of(program: SurveyProgram, random: Random) -> list[Alarm]:
             for day in range(30, program.weeks * 7, 60):
                 sent = START_MS + int((joined * 7 + day + random.random() * 0.4) * DAY_MS)
                 facts.append((sent, 0, sent))
-                answers = program.share / (1 - program.never)
-                if sent >= START_MS + program.drop_week * WEEK_MS:
-                    answers *= program.left
-                if not silent and random.random() < answers:
-                    at = sent + int(random.expovariate(1 / program.delay_days) * DAY_MS)
+                if silent or random.random() >= program.share / (1 - program.never):
+                    continue
+                at = sent + int(random.expovariate(1 / program.delay_days) * DAY_MS)
+                if at < START_MS + program.drop_week * WEEK_MS or random.random() < program.left:
                     facts.append((at, 1, sent))
     events: list[Event] = []
     for now, is_answer, sent in sorted(facts):

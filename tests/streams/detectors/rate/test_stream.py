@@ -89,8 +89,8 @@ def test_the_timer_is_never_later_than_what_happens(
     now = START_MS
     for fact in [*facts, (end, end, 0)]:
         while (due := next_due_ms(timed, now, calendar, params)) is not None and due <= fact[0]:
-            assert due > now or calls == 0 or due == now
-            now = max(now, due)
+            assert due >= now
+            now = due
             events = advance(timed, now, calendar, params)
             assert all(event.due_ms == due for event in events)
             said += events
@@ -137,19 +137,23 @@ def test_order_within_the_lateness_does_not_matter(seed: int) -> None:
     params = RateParams(prior_rate=0.5)
     facts = [(START_MS + random.randrange(20 * WEEK_MS)) for _ in range(80)]
     prompt, late = start(START_MS, 8, PLAIN, params), start(START_MS, 8, PLAIN, params)
+    wanted: list[Event] = []
+    got: list[Event] = []
     for at in sorted(facts):
-        submit(prompt, at, at, PLAIN, params)
+        wanted += submit(prompt, at, at, PLAIN, params)
     for arrived, at in sorted((at + random.randrange(DAY_MS), at) for at in facts):
-        submit(late, at, arrived, PLAIN, params)
+        got += submit(late, at, arrived, PLAIN, params)
     end = START_MS + 21 * WEEK_MS
-    assert advance(prompt, end, PLAIN, params) == advance(late, end, PLAIN, params) or True
+    wanted += advance(prompt, end, PLAIN, params)
+    got += advance(late, end, PLAIN, params)
+    assert got == wanted
     assert msgspec.msgpack.encode(prompt) == msgspec.msgpack.encode(late)
 
 
 def test_what_arrives_too_late_only_teaches_the_baseline() -> None:
     params = known(5.0, 20, lateness_ms=DAY_MS)
     stream = start_known(START_MS, 20, PLAIN, params)
-    now = START_MS + 10 * WEEK_MS
+    now = START_MS + 4 * WEEK_MS + 3 * DAY_MS
     advance(stream, now, PLAIN, params)
     before = stored(stream)
     submit(stream, now - DAY_MS - 1, now, PLAIN, params)
@@ -168,7 +172,8 @@ def test_a_crossing_inside_a_silence_is_found_before_the_event_that_ends_it() ->
     assert events[0] == alarm
     assert alarm.at_ms % MINUTE_MS == 0
     assert alarm.weeks == pytest.approx(104.36, rel=0.001)
-    assert (alarm.reading.seen, alarm.reading.expected) == (0, pytest.approx(20, rel=0.2))
+    assert alarm.reading.seen == 0
+    assert alarm.reading.expected == pytest.approx(20, rel=0.2)
 
 
 def test_an_event_at_the_crossing_minute_comes_after_the_test() -> None:
@@ -219,9 +224,9 @@ def test_the_last_two_weeks_are_mute() -> None:
         stream = start_known(START_MS, 20, calendar, params)
         events = advance(stream, START_MS + 20 * WEEK_MS, calendar, params)
         assert len([event for event in events if isinstance(event, Alarm)]) == expected
-        assert next_due_ms(stored(start_known(START_MS, 20, calendar, params)), START_MS, calendar, params) is None or (
-            expected == 1
-        )
+        if not expected:
+            late = START_MS + 4 * WEEK_MS + 6 * DAY_MS
+            assert next_due_ms(start_known(START_MS, 20, calendar, params), late, calendar, params) is None
 
 
 def test_an_announced_break_is_not_a_silence() -> None:
@@ -295,7 +300,8 @@ def test_a_dismissed_alarm_relearns_from_the_last_eight_weeks() -> None:
     relearn(stream, START_MS + 220 * DAY_MS, PLAIN, params)
     assert not stream.alarm_ms
     assert stream.risk == CALM
-    assert (stream.baseline.events, stream.baseline.exposure) == (28.0, pytest.approx(20 * 8, rel=0.02))
+    assert stream.baseline.events == 28.0
+    assert stream.baseline.exposure == pytest.approx(20 * 8, rel=0.02)
 
 
 def test_one_submission_ends_the_alarm_of_a_pair_at_once() -> None:
@@ -371,5 +377,5 @@ def test_a_reading_says_what_was_expected_and_seen() -> None:
     ],
 )
 def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="is|are|lies"):
+    with pytest.raises(ValueError, match=r"is|are|lies"):
         RateParams(**wrong)  # type: ignore[arg-type]

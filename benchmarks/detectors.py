@@ -1,0 +1,132 @@
+"""What the rate detector does in simulation, beside what is published or required: `python -m benchmarks.detectors`.
+
+Every figure follows from a seed, so two machines print the same but for the cost in the last line. A few minutes on one
+core; `--quick` takes a tenth.
+"""
+
+import argparse
+from collections.abc import Iterator
+from random import Random
+from statistics import median
+
+from streams.calendar import WEEK_MS, calendar_of
+from streams.clock import DAY_MS
+from streams.detectors.rate import Event, advance, submit
+from tests.streams.detectors.simulation import (
+    START_MS,
+    SurveyProgram,
+    alarms_of,
+    delay_days,
+    estimate,
+    known,
+    start_known,
+    stresses,
+    survey_alarms_of,
+    survey_stresses,
+)
+
+Row = tuple[str, str, str]
+
+
+def run_length(streams: int) -> Row:
+    """Mean time to a false alarm at A = 500 weeks, through the whole stream."""
+    random, calendar, lengths = Random(1), calendar_of(), list[float]()
+    params = known(1.0, 1, far_per_year=52.18 / 500)
+    for _ in range(streams):
+        stream = start_known(START_MS, 1, calendar, params)
+        now, events = START_MS, list[Event]()
+        while not events:
+            now += int(random.expovariate(1.0) * WEEK_MS)
+            events = submit(stream, now, now, calendar, params)
+        lengths.append((events[0].at_ms - START_MS) / WEEK_MS - 4)
+    return "mean weeks to a false alarm, A = 500", "500 (507 ± 8)", str(estimate(lengths))
+
+
+def delays(runs: int) -> Iterator[Row]:
+    """Median delay with a known baseline of Poisson submissions."""
+    for weekly, left, published in (
+        (5.0, 0.5, "27"),
+        (5.0, 0.25, "14"),
+        (5.0, 0.0, "9"),
+        (30.0, 0.5, "7"),
+        (30.0, 0.25, "–"),
+        (30.0, 0.0, "2"),
+    ):
+        random = Random(2)
+        seen = [delay for _ in range(runs) if (delay := delay_days(random, weekly, left)) is not None]
+        name = f"median days to the alarm, {weekly:.0f} a week, −{1 - left:.0%}"
+        yield name, published, f"{median(seen):.1f} (n = {len(seen)})"
+
+
+def false_alarms(runs: int) -> Iterator[Row]:
+    """False alarms in the first program-year, baseline learned, prior as wrong as its own law says."""
+    for weekly, share in ((2.0, 2.0), (5.0, 1.0), (10.0, 0.7), (30.0, 0.4)):
+        for name, program in stresses(weekly).items():
+            alarms = [float(len(alarms_of(program, Random(f"{name}/{run}")))) for run in range(int(runs * share))]
+            yield f"false alarms a year, {weekly:.0f} a week, {name}", "≤ 0.8", str(estimate(alarms))
+    for name, surveys in survey_stresses().items():
+        alarms = [float(len(survey_alarms_of(surveys, Random(f"{name}/{run}")))) for run in range(runs)]
+        yield f"false alarms a year, surveys, {name}", "≤ 0.8", str(estimate(alarms))
+
+
+def survey_delays(runs: int) -> Iterator[Row]:
+    """Median delay with surveys, from the day on which answers fall."""
+    for pairs, left, published in (
+        (50, 0.5, "24"),
+        (50, 0.25, "15"),
+        (50, 0.0, "12"),
+        (200, 0.5, "13"),
+        (200, 0.0, "8"),
+    ):
+        seen = []
+        for run in range(runs):
+            program = SurveyProgram(pairs, spread_weeks=20, drop_week=30, left=left)
+            after = [(alarm.at_ms - START_MS) / DAY_MS - 210 for alarm in survey_alarms_of(program, Random(run))]
+            seen.append(min((days for days in after if days > 0), default=float("inf")))
+        yield f"median days to the alarm, surveys, {pairs} pairs, −{1 - left:.0%}", published, f"{median(seen):.1f}"
+
+
+def stream_cost() -> Row:
+    """Microseconds for a submission of a pair and for asking its timer."""
+    from time import process_time
+
+    from streams.detectors.rate import RateParams, next_due_ms, start
+
+    calendar = calendar_of()
+    params = RateParams(far_per_year=0.1, prior_rate=0.35, high_after_ms=None, recover_on_submission=True)
+    random, now = Random(3), [START_MS] * 200
+    pairs = [start(START_MS, 1, calendar, params) for _ in now]
+    spent = [0.0, 0.0]
+    for _ in range(50):
+        waits = [int(random.expovariate(0.35) * WEEK_MS) for _ in now]
+        now = [instant + wait for instant, wait in zip(now, waits, strict=True)]
+        begin = process_time()
+        for stream, at in zip(pairs, now, strict=True):
+            submit(stream, at, at, calendar, params)
+        middle = process_time()
+        for stream, at in zip(pairs, now, strict=True):
+            next_due_ms(stream, at, calendar, params)
+        spent = [spent[0] + middle - begin, spent[1] + process_time() - middle]
+    advance(pairs[0], now[0], calendar, params)
+    each = [seconds / (50 * len(pairs)) * 1e6 for seconds in spent]
+    return "µs a submission of a pair / asking its timer", "≤ 5", f"{each[0]:.1f} / {each[1]:.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the runs")
+    scale = 0.1 if parser.parse_args().quick else 1.0
+    print(f"{'':78} {'expected':>16}   ours")
+
+    def show(row: Row) -> None:
+        print(f"{row[0]:78} {row[1]:>16}   {row[2]}", flush=True)
+
+    show(run_length(int(2_000 * scale)))
+    for rows in (delays(int(600 * scale)), survey_delays(int(200 * scale)), false_alarms(int(600 * scale))):
+        for row in rows:
+            show(row)
+    show(stream_cost())
+
+
+if __name__ == "__main__":
+    main()
