@@ -236,9 +236,11 @@ class Recording:
             batches = self._file.iter_batches(READ_ROWS, info.groups, columns) if info.groups else ()
             for batch in batches:
                 count = batch.num_rows
-                if not batch.column(0).equals(pa.array([partition] * count, pa.int32())) or not batch.column(1).equals(
-                    pa.array(range(expected, expected + count), pa.int64())
-                ):
+                here, offsets = (
+                    pa.repeat(pa.scalar(partition, pa.int32()), count),
+                    pa.arange(expected, expected + count),
+                )
+                if not (batch.column(0).equals(here) and batch.column(1).equals(offsets)):
                     raise RecordingError(
                         f"{self._path} has a hole in journal partition {partition} at or after offset {expected}: "
                         "record it again."

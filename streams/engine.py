@@ -47,7 +47,7 @@ from streams.state.partition import Partition, StoredRuleset, Sweep
 from streams.state.program import ProgramState
 from streams.state.record import HOUSEKEEPING, Record
 from streams.state.seen import fingerprint
-from streams.state.table import pair_key, participant_key, program_of, subject_of
+from streams.state.table import program_of, subject_of
 from streams.view import TOPIC_CODES, View
 
 SLICE: Final = 20_000
@@ -350,7 +350,7 @@ class Engine:
         person.timers.pop(HOUSEKEEPING, None)
         if person.paused_until_ms:
             person.timers[HOUSEKEEPING] = person.paused_until_ms
-            self.state.rearm(participant_key(view.program_id, participant_id), person)
+            self.state.rearm(view.participant_key(participant_id), person)
 
     def _judge_touched(self, view: View, rules: tuple[Rule, ...], touched: Touched, moment: Moment) -> None:
         for rule in rules:
@@ -358,12 +358,12 @@ class Engine:
                 for pair_id in touched.pairs:
                     pair = view.pair(pair_id)
                     if pair is not None:
-                        self._judge_record(rule, view, pair_key(view.program_id, pair_id), pair, moment)
+                        self._judge_record(rule, view, view.pair_key(pair_id), pair, moment)
             elif rule.subject == "participant":
                 for participant_id in touched.participants:
                     person = view.participant(participant_id)
                     if person is not None:
-                        self._judge_record(rule, view, participant_key(view.program_id, participant_id), person, moment)
+                        self._judge_record(rule, view, view.participant_key(participant_id), person, moment)
             else:
                 self._judge_record(rule, view, view.program_key, view.program, moment)
 

@@ -39,7 +39,17 @@ class View:
         answer_days: age in days at which a survey is judged, by the program's rule set.
     """
 
-    __slots__ = ("_calendar", "_program_stops", "answer_days", "partition", "program", "program_id", "program_key")
+    __slots__ = (
+        "_calendar",
+        "_pair_keys",
+        "_participant_keys",
+        "_program_stops",
+        "answer_days",
+        "partition",
+        "program",
+        "program_id",
+        "program_key",
+    )
 
     def __init__(self, partition: Partition, program_id: str, answer_days: int = 7) -> None:
         self.partition = partition
@@ -54,22 +64,37 @@ class View:
         self.program = program
         self._calendar: Calendar | None = None
         self._program_stops: tuple[Interval, ...] = ()
+        # A key is asked for several times a fact, and making it costs more than looking it up.
+        self._pair_keys: dict[str, bytes] = {}
+        self._participant_keys: dict[str, bytes] = {}
 
     # -- records
 
+    def pair_key(self, pair_id: str) -> bytes:
+        key = self._pair_keys.get(pair_id)
+        if key is None:
+            key = self._pair_keys[pair_id] = pair_key(self.program_id, pair_id)
+        return key
+
+    def participant_key(self, participant_id: str) -> bytes:
+        key = self._participant_keys.get(participant_id)
+        if key is None:
+            key = self._participant_keys[participant_id] = participant_key(self.program_id, participant_id)
+        return key
+
     def pair(self, pair_id: str) -> PairState | None:
-        record = self.partition.table.get(pair_key(self.program_id, pair_id))
+        record = self.partition.table.get(self.pair_key(pair_id))
         assert record is None or isinstance(record, PairState)
         return record
 
     def participant(self, participant_id: str) -> ParticipantState | None:
-        record = self.partition.table.get(participant_key(self.program_id, participant_id))
+        record = self.partition.table.get(self.participant_key(participant_id))
         assert record is None or isinstance(record, ParticipantState)
         return record
 
     def make_pair(self, pair_id: str, seen_ms: int) -> PairState:
         """The record of a pair about to be changed; a pair never heard of starts as provisional."""
-        key = pair_key(self.program_id, pair_id)
+        key = self.pair_key(pair_id)
         record = self.partition.table.get(key)
         if record is None:
             expires_ms = seen_ms + PROVISIONAL_KEPT_MS
@@ -83,7 +108,7 @@ class View:
 
     def make_participant(self, participant_id: str) -> ParticipantState:
         """The record of a participant about to be changed."""
-        key = participant_key(self.program_id, participant_id)
+        key = self.participant_key(participant_id)
         record = self.partition.table.get(key)
         if record is None:
             record = ParticipantState()

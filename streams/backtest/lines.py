@@ -16,7 +16,7 @@ as at the edge of a live system; the key of a compacted topic, which a line does
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -31,7 +31,7 @@ CLOCK: Final = "clock"
 Outcome = Accepted | Erasure | Rejected
 
 
-class Arrival(NamedTuple):
+class Arrival(Struct, frozen=True, gc=False):
     """When a line arrived, in ms UTC, and the record it stands for; `topic` is `CLOCK` for a line without a record."""
 
     arrived_ms: int
@@ -94,7 +94,7 @@ def read_arrival(line: bytes) -> Arrival | Rejected:
 
 def read_record(arrival: Arrival) -> Outcome:
     """Decode the record of a line that is not the clock's, with the checks of ingest."""
-    arrived_ms, topic, key, value = arrival
+    topic, key, value = arrival.topic, arrival.key, arrival.value
     if value is not None and key is None:
         fact = _fact_bytes(value)
         if isinstance(fact, Rejected):
@@ -102,7 +102,7 @@ def read_record(arrival: Arrival) -> Outcome:
         value = fact
         if topic in _KEY_FIELDS:
             key = _key_of(topic, value)
-    return decode_fact(topic, key, value, arrived_ms=arrived_ms)
+    return decode_fact(topic, key, value, arrived_ms=arrival.arrived_ms)
 
 
 def _arrival(at: datetime, topic: str, key: bytes | None, value: bytes | None) -> Arrival | Rejected:

@@ -2,7 +2,8 @@
 
 Two forms of the same thing. What is stored: chunks of at most 32 hashes (256 B) per day, of which only the last is ever
 rewritten, so a fact costs 8 B of state whatever the size of its program. What is looked up: one open-addressing table over
-all days, 16 to 48 B per hash, where a Python `set` would take 70. The table is rebuilt from the chunks when a day falls out.
+all days, 16 to 48 B per hash, where a Python `set` would take 70. Hashes of a day that fell out stay in the table until it
+is full or until one of them might be taken for a repeat; only then is it rebuilt from the chunks.
 
 A false repeat needs two ids of one week and partition with the same 64-bit hash: at a million facts a week, once in
 37 million weeks.
@@ -29,7 +30,7 @@ def fingerprint(topic: int, program_id: str, event_id: str) -> int:
 class Seen:
     """Hashes of the last `KEEP_DAYS` days, by day of the engine's clock (days since 1970)."""
 
-    __slots__ = ("_chunks", "_day", "_dirty", "_mask", "_table", "_tail", "_tails", "_used")
+    __slots__ = ("_chunks", "_day", "_dirty", "_is_stale", "_mask", "_table", "_tail", "_tails", "_used")
 
     def __init__(self) -> None:
         self._chunks: dict[tuple[int, int], bytearray] = {}
@@ -38,12 +39,13 @@ class Seen:
         self._table = array("Q", bytes(8 * _SMALLEST))
         self._mask = _SMALLEST - 1
         self._used = 0
+        self._is_stale = False
         #: the chunk that was written last, and its day; -1 while it may not be marked as changed
         self._day = -1
         self._tail = bytearray()
 
     def __len__(self) -> int:
-        return self._used
+        return sum(map(len, self._chunks.values())) // 8
 
     def add(self, value: int, day: int) -> bool:
         """Remember a hash under a day; returns False, and changes nothing, when it is known already."""
@@ -51,7 +53,10 @@ class Seen:
         place = value & mask
         while held := table[place]:
             if held == value:
-                return False
+                if not self._is_stale:
+                    return False
+                self._rebuild()
+                return self.add(value, day)
             place = (place + 1) & mask
         table[place] = value
         self._used += 1
@@ -83,7 +88,7 @@ class Seen:
             for number in range(self._tails.pop(day) + 1):
                 del self._chunks[day, number]
                 self._dirty[day, number] = None
-        self._rebuild()
+        self._is_stale = True
 
     def dirty(self) -> Iterator[tuple[int, int, bytes | None]]:
         """Chunks changed since the last call as (day, number, packed hashes); None where the day was forgotten."""
@@ -100,7 +105,7 @@ class Seen:
         self._rebuild()
 
     def _rebuild(self) -> None:
-        size, count = _SMALLEST, sum(map(len, self._chunks.values())) // 8
+        size, count = _SMALLEST, len(self)
         while size < 3 * count:
             size *= 2
         table, mask = array("Q", bytes(8 * size)), size - 1
@@ -110,4 +115,4 @@ class Seen:
                 while table[place]:
                     place = (place + 1) & mask
                 table[place] = value
-        self._table, self._mask, self._used = table, mask, count
+        self._table, self._mask, self._used, self._is_stale = table, mask, count, False

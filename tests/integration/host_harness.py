@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from benchmarks.pair_job import PairState, step
@@ -161,11 +161,21 @@ class Arena:
             }
         )
 
+    def _ends(self, topic: str) -> list[int]:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return [
+                    self._watcher.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)[1]
+                    for partition in range(PARTITIONS)
+                ]
+            except KafkaException as error:  # a topic just created may not have a leader yet
+                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
     def _state_end(self) -> int:
-        return sum(
-            self._watcher.get_watermark_offsets(TopicPartition(self.topics.state, partition), timeout=5)[1]
-            for partition in range(PARTITIONS)
-        )
+        return sum(self._ends(self.topics.state))
 
     def wait_progress(self, timeout_s: float = 30.0) -> None:
         """Wait until something new is committed in the state topic."""
@@ -185,10 +195,7 @@ class Arena:
     def settle(self, timeout_s: float = 60.0) -> None:
         """Stop feeding and wait until every partition's position is the end of its journal."""
         self.feeder.stop()
-        ends = [
-            self._watcher.get_watermark_offsets(TopicPartition(self.topics.journal, partition), timeout=5)[1]
-            for partition in range(PARTITIONS)
-        ]
+        ends = self._ends(self.topics.journal)
         deadline = time.monotonic() + timeout_s
         while (positions := self._positions()) != [end - 1 for end in ends]:
             if time.monotonic() > deadline:

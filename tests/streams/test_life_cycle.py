@@ -9,6 +9,7 @@ from schemas.journal import GapEntry, RulesetEntry
 from streams.clock import DAY_MS
 from streams.rules import RULES_BY_ID
 from streams.state.episode import Phase
+from tests.scenarios.runner import make_fact
 from tests.streams.timeline import START_MS, Story
 
 MISSING, LOW = "first_meeting.missing", "rating.low"
@@ -191,8 +192,7 @@ def test_a_fact_behind_the_clock_waits_for_the_end_of_the_cool_down_all_the_same
     story.tell("rating.submitted", "2d", rating=5)
     story.go("17d")
     fact = {"rating": 2, "participant_id": "mentee"}
-    from tests.scenarios.runner import make_fact  # the arrival itself lies behind the clock here
-
+    # The arrival itself lies behind the clock here.
     late, arrived_ms, topic = make_fact({"type": "rating.submitted", "at": "15d", **fact}, 99, START_MS)
     story.engine.take(late, topic, 0, 99, arrived_ms)
     story.go("18d")

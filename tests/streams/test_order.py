@@ -6,8 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.codec import Accepted, decode_fact
 from streams.rules import RULES_BY_ID
-from tests.streams.timeline import Story
+from tests.scenarios.runner import offset_ms
+from tests.streams.timeline import START_MS, Story
 
 MISSING = "first_meeting.missing"
 PAIR = {"type": "pair.changed", "at": "0d"}
@@ -85,10 +87,6 @@ def test_a_pair_that_was_withdrawn_stays_closed_whatever_older_fact_comes_later(
 
 
 def _deleted(at: str) -> tuple[Any, str, int, int, int]:
-    from schemas.codec import Accepted, decode_fact
-    from tests.scenarios.runner import offset_ms
-    from tests.streams.timeline import START_MS
-
     arrived_ms = offset_ms(at, START_MS)
     decoded = decode_fact("pairs", b"program/pair", None, arrived_ms=arrived_ms)
     assert isinstance(decoded, Accepted)
@@ -147,7 +145,13 @@ def test_any_order_of_arrival_ends_with_the_same_open_interventions(lines: Any) 
 def test_a_stricter_threshold_never_makes_the_condition_false(lines: list[dict[str, Any]], day: int, less: int) -> None:
     rungs = []
     for days in (10, 10 - less):
-        story = Story({"rules": {MISSING: {"not_scheduled_after": f"{days}d", "overdue_after": f"{days + 4}d"}}})
+        story = Story(
+            {
+                "rules": {
+                    MISSING: {"not_scheduled_after": f"{days}d", "overdue_after": f"{days + 4}d", "cool_down": "0d"}
+                }
+            }
+        )
         story.tell_all([PAIR, *arriving(lines, 8)])
         story.go(f"{8 + day}d")
         episode = story.pair().open_episode(RULES_BY_ID[MISSING].code)

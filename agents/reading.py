@@ -1,0 +1,111 @@
+"""Reading a stretch of a topic once, from the command line: whole partitions, committed records only, then done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from agents.host.clients import KafkaSettings
+from agents.host.process import Refusal
+
+ANSWER_S: Final = 10.0
+SILENCE_S: Final = 20.0
+_BLOCK: Final = 5_000
+
+Place = tuple[str, int]
+"""Topic, as named on the cluster, and partition."""
+
+
+class Stretch(NamedTuple):
+    """First offset there is, and the one after the last."""
+
+    begin: int
+    end: int
+
+
+class Reader:
+    """A consumer outside any group's work, from `with` on.
+
+    Args:
+        group: whose committed positions `committed` tells; nothing is ever committed.
+    """
+
+    def __init__(self, kafka: KafkaSettings, group: str = "ebb-reader") -> None:
+        self._consumer = Consumer(
+            kafka.confluent()
+            | {
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
+                "check.crcs": False,
+                "log_level": 0,
+            }
+        )
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def partitions(self) -> dict[str, int]:
+        """Every topic on the cluster, and how many partitions it has. Raises: KafkaException when nobody answers."""
+        described = self._consumer.list_topics(timeout=ANSWER_S).topics
+        return {name: len(topic.partitions) for name, topic in described.items() if topic.error is None}
+
+    def stretches(self, places: Iterable[Place]) -> dict[Place, Stretch]:
+        """Where partitions begin and end now."""
+        found = {}
+        for topic, partition in places:
+            begin, end = self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=ANSWER_S, cached=False
+            )
+            found[topic, partition] = Stretch(begin, end)
+        return found
+
+    def committed(self, places: Iterable[Place]) -> dict[Place, int | None]:
+        """The group's positions; None where it never committed one."""
+        asked = [TopicPartition(topic, partition) for topic, partition in places]
+        answers = self._consumer.committed(asked, timeout=ANSWER_S) if asked else []
+        return {(one.topic, one.partition): one.offset if one.offset >= 0 else None for one in answers}
+
+    def read(self, stretches: Mapping[Place, Stretch]) -> Iterator[Any]:
+        """Yield the records of several stretches, each in order; holes are passed over.
+
+        Raises: Refusal when the broker falls silent.
+        """
+        left: dict[Place, int] = {
+            place: stretch.end for place, stretch in stretches.items() if stretch.end > stretch.begin
+        }
+        self._consumer.assign([TopicPartition(place[0], place[1], stretches[place].begin) for place in left])
+        heard = time.monotonic()
+        while left:
+            first = self._consumer.poll(0.2)
+            messages = [] if first is None else [first, *self._consumer.consume(_BLOCK, timeout=0)]
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENCE_S:
+                raise Refusal(f"The broker fell silent while {min(left)[0]} was read.")
+            for message in messages:
+                place = (message.topic() or "", message.partition() or 0)
+                if place not in left:
+                    continue
+                error = message.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    del left[place]  # what remains up to the end are markers of transactions
+                elif error is not None:
+                    if not error.retriable():
+                        raise KafkaException(error)
+                else:
+                    offset: int = message.offset() or 0
+                    if offset < left[place]:
+                        yield message
+                    if offset + 1 >= left[place]:
+                        del left[place]
+        self._consumer.unassign()
