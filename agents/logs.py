@@ -42,9 +42,9 @@ _LEVELS: Final = {
 
 def name_of(error: BaseException) -> str:
     """An error as it may be logged: its class, with its message only where that cannot quote a record."""
-    name = type(error).__name__
-    if isinstance(error, _SPEAKING) and str(error):
-        return f"{name}: {error}"
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, _SPEAKING) and text:
+        return text if text.startswith(name) else f"{name}: {text}"
     return name
 
 
@@ -52,7 +52,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST else f"{value[:40]}… ({len(value)} characters)"
+        return value if len(value) <= _LONGEST else _Shown(f"<{len(value)} characters>")
     if isinstance(value, BaseException):
         return _Shown(name_of(value))
     if isinstance(value, bytes | bytearray | memoryview):

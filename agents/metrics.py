@@ -20,6 +20,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 
 from agents.engine import EngineFold
@@ -38,7 +39,7 @@ _ENGINE_COUNTS: Final = {
     "erased": ("erased_facts", "Facts dropped because they name an erased participant", "topic"),
     "faults": ("rule_faults", "Exceptions in a rule or a fold: recorded, that rule skipped for that entry", "rule"),
     "repeats_by_ingest": ("repeated_entries", "Journal entries recognised as repeats by ingest", None),
-    "activations": ("ruleset_activations", "Rule-set activations read", None),
+    "activations": ("ruleset_activations", "Rule-set activations read, once by each journal partition", None),
     "provisional_dropped": ("dropped_provisional_pairs", "Pairs dropped because nobody ever said what they are", None),
     "ignored_actions": ("ignored_actions", "Coordinators' actions that named nothing we know", None),
 }
@@ -52,6 +53,7 @@ class Metrics:
     """
 
     def __init__(self, folds: Mapping[int, EngineFold]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry: Final = CollectorRegistry()
         self._folds = folds
         self._told: dict[int, tuple[EngineFold, Tally[tuple[str, ...]]]] = {}

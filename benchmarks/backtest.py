@@ -30,12 +30,15 @@ from schemas.base import from_ms
 from schemas.codec import Accepted, decode_fact
 from schemas.compact import instant_bytes
 from schemas.journal import ProgressEntry, SourcesEntry, encode_entry, encode_fact_entry
+from schemas.topics import BY_NAME, INBOUND
 from streams.backtest.replay import PARTITIONS
 from streams.partitioner import partition_for
 
 TARGET_RATE = 80_000
 PAIRS_PER_PROGRAM = 200
-SOURCE = "participant-activity/0"
+SOURCES = [
+    f"{topic.name}/{number}" for topic in map(BY_NAME.__getitem__, INBOUND) for number in range(topic.partitions)
+]
 PROGRESS_EVERY = 900
 
 
@@ -62,14 +65,16 @@ def write(folder: Path, pairs: int, months: float) -> tuple[Path, Path]:
             writer.add(partition, offsets[partition], 0, key, value)
             offsets[partition] += 1
 
-        sources = encode_entry(SourcesEntry(v=1, expected=[SOURCE], since={}, clock="wall", topic_ids={}))
+        sources = encode_entry(
+            SourcesEntry(v=1, expected=SOURCES, since=dict.fromkeys(SOURCES), clock="wall", topic_ids={})
+        )
         for partition in range(PARTITIONS):
             append(partition, sources)
         for number, (topic, key, value, at_ms) in enumerate(chain(platform.reference(), platform.months(months))):
             accepted = decode_fact(topic, key, value, arrived_ms=at_ms)
             assert isinstance(accepted, Accepted), accepted
             if number % PROGRESS_EVERY == 0:
-                progress = encode_entry(ProgressEntry(v=1, sources={SOURCE: from_ms(at_ms)}))
+                progress = encode_entry(ProgressEntry(v=1, sources=dict.fromkeys(SOURCES, from_ms(at_ms))))
                 for partition in range(PARTITIONS):
                     append(partition, progress)
             program = key.partition(b"/")[0]

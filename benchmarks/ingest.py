@@ -82,7 +82,8 @@ def _cpu_s() -> float:
 def fill(broker: KafkaBroker, prefix: str, count: int, bad_percent: float) -> None:
     """Create the topics and load programs, pairs, people and facts; of the facts some are no JSON."""
     for topic in CATALOGUE:
-        broker.create_topic(prefix + topic.name, topic.partitions, topic.settings())
+        # The facts are dated in the past: kept for 30 days only, the broker would remove them while we measure.
+        broker.create_topic(prefix + topic.name, topic.partitions, topic.settings() | {"retention.ms": "-1"})
     partitions = {topic.name: topic.partitions for topic in CATALOGUE}
     producer = Producer(
         KafkaSettings(brokers=broker.bootstrap).confluent()

@@ -4,8 +4,11 @@ In a program that records surveys each survey is judged once, when it is of age;
 submissions are counted as they come. Either way `RateStream` decides; this module only knows which facts concern it.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
+from typing import Final
 
+from streams.calendar import Calendar
 from streams.detectors.rate import (
     Alarm,
     Event,
@@ -18,9 +21,13 @@ from streams.detectors.rate import (
     survey_answered,
     survey_sent,
 )
+from streams.detectors.rate import reading as read
 from streams.rule import Moment
 from streams.state.episode import Evidence
 from streams.view import View
+
+#: Days over which a shortfall is shown: the one of these in which it stands out most.
+WINDOWS: Final = (7, 14, 28)
 
 
 def feed(stream: RateStream, pairs: int, view: View, params: RateParams, moment: Moment) -> tuple[Event, ...]:
@@ -46,14 +53,16 @@ def feed(stream: RateStream, pairs: int, view: View, params: RateParams, moment:
     return tuple(events)
 
 
-def account(events: Iterable[Event], stated_ms: int) -> tuple[str, tuple[Evidence, ...]]:
+def account(
+    events: Sequence[Event], stated_ms: int, stream: RateStream | None, calendar: Calendar, params: RateParams
+) -> tuple[str, tuple[Evidence, ...]]:
     """Put what a detector said into half a sentence and evidence with its numbers; empty when it said nothing."""
-    last: Event | None = None
-    for last in events:
-        pass
-    if last is None:
+    if not events or stream is None:
         return "", ()
+    last = events[-1]
     reading = last.reading
+    if isinstance(last, Alarm):
+        reading = max((read(stream, last.at_ms, calendar, params, days) for days in WINDOWS), key=_shortfall)
     what = "surveys answered in time" if reading.surveys else "submissions"
     days = f"{reading.days} days"
     evidence = [
@@ -71,6 +80,11 @@ def account(events: Iterable[Event], stated_ms: int) -> tuple[str, tuple[Evidenc
         )
         words += f" (by chance about once in {_short(last.weeks)} weeks)"
     return words, tuple(evidence)
+
+
+def _shortfall(reading: Reading) -> float:
+    """How far below expectation, in units of the expected noise: a silence shows in a short window, a decline in a long one."""
+    return (reading.expected - reading.seen) / math.sqrt(reading.expected) if reading.expected > 0 else 0.0
 
 
 def _baseline_words(reading: Reading) -> str:

@@ -24,7 +24,10 @@ class Refusal(Exception):  # noqa: N818  (not an error of ours: an answer)
 
 def fatal(why: str, error: BaseException | None = None) -> NoReturn:
     """Log one line and end the process with exit code 1, without running any clean-up."""
-    log.critical("ending: %s%s", why, f" ({type(error).__name__}: {error})" if error is not None else "")
+    if error is None:
+        log.critical("ending: %s", why)
+    else:
+        log.critical("ending: %s (%r)", why, error)  # an argument, so that the log decides what of it may be shown
     for handler in logging.getLogger().handlers + log.handlers:
         handler.flush()
     sys.stdout.flush()

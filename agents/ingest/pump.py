@@ -201,10 +201,7 @@ class Pump:
 
     async def _write(self, unit: Unit) -> None:
         began = monotonic()
-        if unit.dead:
-            await self._writer.dead_letters(unit.dead)
-            self._pass("ingest_after_dead_letter")
-        await self._writer.journal(unit.rows)
+        await asyncio.gather(self._write_dead_letters(unit), self._writer.journal(unit.rows))
         self._pass("ingest_after_journal_ack")
         for scope, words in unit.words.items():
             await self._writer.control(*words_record(scope, words))
@@ -214,6 +211,11 @@ class Pump:
             await self._writer.control(stop_key(source), stop)
             self._notices.state.apply(stop_key(source), stop)
         self._observer.unit(sum(unit.counts.values()), monotonic() - began)
+
+    async def _write_dead_letters(self, unit: Unit) -> None:
+        if unit.dead:
+            await self._writer.dead_letters(unit.dead)
+            self._pass("ingest_after_dead_letter")
 
     async def _settle(self) -> None:
         """Wait for the unit under way, then move positions and progress."""

@@ -187,6 +187,8 @@ class Sources:
         if waited < PROBE_AFTER_S:
             return
         place = (self._topics.real(source.topic), source.partition)
+        begin = (await self._scout.beginnings([place]))[place]
+        check_position(self._topics, source, tail, begin, max(tail, end))
         if await self._scout.first_record(place, tail, end) is None:
             # Only when all before it is acknowledged, so that the position may move along.
             if self.merge.tail(source) == tail and self.acked.get(source) == tail:

@@ -130,7 +130,7 @@ class PairSentimentSlowdown(Rule):
     ) -> Account:
         pair = subject.record
         assert isinstance(pair, PairState)
-        words, evidence = account(moment.events, moment.at_ms)
+        words, evidence = account(moment.events, moment.at_ms, pair.sentiment, view.calendar, _detector(params))
         said = f": {words}" if words else ""
         if change == "resolved":
             summary = f"Pair {subject.id} gives feedback again{said}."

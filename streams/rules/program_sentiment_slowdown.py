@@ -114,7 +114,9 @@ class ProgramSentimentSlowdown(Rule):
         change: str,
         rung: int,
     ) -> Account:
-        words, evidence = account(moment.events, moment.at_ms)
+        program = subject.record
+        assert isinstance(program, ProgramState)
+        words, evidence = account(moment.events, moment.at_ms, program.sentiment, view.calendar, _detector(params))
         said = f": {words}" if words else ""
         if change == "resolved":
             summary = f"Feedback in program {subject.id} is back at its baseline{said}."

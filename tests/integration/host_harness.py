@@ -24,6 +24,7 @@ from benchmarks.pair_worker import pair_topics
 from deploy.kafka.broker import KafkaBroker
 
 PARTITIONS = 4
+_NO_LEADER_YET = (KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION)
 PAIRS = 300
 SESSION_S = 2.0
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -170,7 +171,7 @@ class Arena:
                     for partition in range(PARTITIONS)
                 ]
             except KafkaException as error:  # a topic just created may not have a leader yet
-                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:
+                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
