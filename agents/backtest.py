@@ -247,7 +247,6 @@ def _is_replaceable(out: Path) -> bool:
 def _few_collections() -> Iterator[None]:
     """Let the cycle collector rest: state is large and has no cycles, so walking it again and again finds nothing."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 50, 1_000)
     try:

@@ -20,9 +20,9 @@ from confluent_kafka import KafkaException
 
 from agents.host.process import Refusal
 from streams.ruleset import RulesetError
-from streams.state.table import NewerState
+from streams.state.table import NewerStateError
 
-_SPEAKING: Final = (Refusal, KafkaError, KafkaException, OSError, TimeoutError, NewerState, RulesetError)
+_SPEAKING: Final = (Refusal, KafkaError, KafkaException, OSError, TimeoutError, NewerStateError, RulesetError)
 """Errors whose message is about machinery, and needed to mend it."""
 _LONGEST: Final = 200
 _FRAMES: Final = 12

@@ -1,10 +1,11 @@
-"""How fast the engine agent is: journal on a real Kafka → step with all rules → interventions, state and position in transactions.
+"""How fast the engine agent is: journal on a real Kafka → step with all rules → interventions, state and position in
+transactions.
 
     python -m benchmarks.engine [--facts N] [--pairs N]
 
-The journal is written beforehand, as ingest would write it: reference facts of all pairs, then a mix of activity, meetings, surveys,
-ratings and sentiment (`benchmarks.synthetic`) in `records` mode, so that the clock and its timers move with every fact. The worker is
-pinned to one CPU; its CPU counts from the first commit on.
+The journal is written beforehand, as ingest would write it: reference facts of all pairs, then a mix of activity,
+meetings, surveys, ratings and sentiment (`benchmarks.synthetic`) in `records` mode, so that the clock and its timers
+move with every fact. The worker is pinned to one CPU; its CPU counts from the first commit on.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ def journal_records(pairs: int, facts: int) -> Iterator[tuple[int, bytes, bytes]
         assert isinstance(accepted, Accepted), accepted
         program = key.partition(b"/")[0]
         offset = offsets[topic] = offsets.get(topic, -1) + 1
-        yield partition_for(program, PARTITIONS), program, encode_fact_entry(topic, 0, offset, arrived_ms, accepted.encoded, None)
+        yield (
+            partition_for(program, PARTITIONS),
+            program,
+            encode_fact_entry(topic, 0, offset, arrived_ms, accepted.encoded, None),
+        )
 
 
 def fill(brokers: str, topic: str, pairs: int, facts: int) -> int:
@@ -83,7 +88,9 @@ def main() -> int:
     options = parser.parse_args()
     with KafkaBroker() as broker:
         figures = measure(broker, options.pairs, options.facts)
-    sys.stdout.write(f"engine agent, four rules   {figures.rate:>10,.0f} facts/s    {figures.cpu_us:5.2f} CPU us a fact\n")
+    sys.stdout.write(
+        f"engine agent, four rules   {figures.rate:>10,.0f} facts/s    {figures.cpu_us:5.2f} CPU us a fact\n"
+    )
     sys.stdout.write(f"target {TARGET_RATE:,} a second: {'held' if figures.rate >= TARGET_RATE else 'missed'}\n")
     return int(figures.rate < TARGET_RATE)
 

@@ -1,4 +1,5 @@
-"""A worker process with the engine alone: `python -m benchmarks.engine_worker BROKERS PREFIX`, on a journal that stands there already."""
+"""A worker process with the engine alone: `python -m benchmarks.engine_worker BROKERS PREFIX`, on a journal that
+stands there already."""
 
 from __future__ import annotations
 

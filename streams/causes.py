@@ -1,7 +1,7 @@
 """Why a pair may have gone quiet, as far as its facts tell: the `cause` of a pair or participant intervention.
 
-Confidence is a statement about the evidence, not a probability that was fitted to outcomes: 0.8 when facts show it directly,
-0.6 when it is read from their absence, 0 for `unknown`.
+Confidence is a statement about the evidence, not a probability that was fitted to outcomes: 0.8 when facts show it
+directly, 0.6 when it is read from their absence, 0 for `unknown`.
 """
 
 from typing import Final

@@ -22,7 +22,7 @@ FACT_TOPICS: Final = ("participant-activity", "meetings", "ratings", "sentiment"
 class SourceClock:
     """Progress of the sources of one journal partition, in milliseconds UTC."""
 
-    __slots__ = ("_observed_from_ms", "expected", "gaps", "now_ms", "progress", "records", "since")
+    __slots__ = ("_observed_from_ms", "expected", "gaps", "now_ms", "progress", "records", "since", "topic_ids")
 
     def __init__(self) -> None:
         self.now_ms = UNDEFINED
@@ -33,10 +33,19 @@ class SourceClock:
         self.since: dict[str, int] = {}
         #: stretches that were never read, as half-open intervals; absence does not run inside them
         self.gaps: list[tuple[int, int]] = []
+        #: incarnation of each topic that was read, as far as the cluster tells
+        self.topic_ids: dict[str, str] = {}
         self._observed_from_ms: int | None = None
 
+    def know_topics(self, topic_ids: Mapping[str, str]) -> list[str]:
+        """Take in which incarnation of each topic is read now; returns the topics that were made anew since."""
+        anew = [topic for topic, made in topic_ids.items() if self.topic_ids.get(topic, made) != made]
+        self.topic_ids |= topic_ids
+        return sorted(anew)
+
     def expect(self, expected: Iterable[str], since: Mapping[str, int], records: bool) -> None:
-        """State which source partitions exist. The first `since` of a source stands: retention moves on, history does not."""
+        """State which source partitions exist. The first `since` of a source stands: retention moves on, history
+        does not."""
         self.expected = tuple(sorted(set(expected)))
         self.records = records
         for source, instant in since.items():

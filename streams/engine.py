@@ -1,15 +1,15 @@
 """The engine: state', interventions = step(state, entry, rule set). The one entry to the core.
 
-One `Engine` holds one journal partition. `apply` takes the entries of its journal in order: advance the clock and fire due
-timers, fold the fact, ask the rules that read this kind of fact, move each life cycle. It reads no clock, does no I/O and
-draws no random number. Live worker, backtest, tests and the oracle of the fault suite all call it.
+One `Engine` holds one journal partition. `apply` takes the entries of its journal in order: advance the clock and
+fire due timers, fold the fact, ask the rules that read this kind of fact, move each life cycle. It reads no clock,
+does no I/O and draws no random number. Live worker, backtest, tests and the oracle of the fault suite all call it.
 
-Work due to one entry may be more than fits one commit (a launch of 50,000 pairs coming due, a rule-set switch). `apply` then
-returns False: flush, and call it again with the same entry. Every stop is a consistent state in itself: due timers that have
-not fired are still due, and a sweep over many records keeps its cursor in state.
+Work due to one entry may be more than fits one commit (a launch of 50,000 pairs coming due, a rule-set switch).
+`apply` then returns False: flush, and call it again with the same entry. Every stop is a consistent state in itself:
+due timers that have not fired are still due, and a sweep over many records keeps its cursor in state.
 
-An exception in a rule or a fold is a value: it is recorded in state and counted, that rule is skipped for that entry, and a
-replay does the same.
+An exception in a rule or a fold is a value: it is recorded in state and counted, that rule is skipped for that
+entry, and a replay does the same.
 """
 
 from collections.abc import Callable, Iterable
@@ -94,7 +94,7 @@ class Engine:
         return self.state.applied
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take over committed state. Raises `streams.state.table.NewerState` when later code wrote it."""
+        """Take over committed state. Raises `streams.state.table.NewerStateError` when later code wrote it."""
         self.state.restore(rows)
         self._rulesets = {scope: ruleset.load(stored.tree) for scope, stored in self.state.rulesets.items()}
 
@@ -191,7 +191,7 @@ class Engine:
                 state.counts["duplicates", topic] += 1
                 return
             touched = fold(view, fact, ref, arrived_ms)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             state.note_fault("fold", error)
             return
         if touched is not NOBODY:
@@ -233,6 +233,8 @@ class Engine:
         since = {name: UNDEFINED if at is None else to_ms(at) for name, at in entry.since.items()}
         self._views = {}
         self.state.clock.expect(entry.expected, since, entry.clock == "records")
+        for topic in self.state.clock.know_topics(entry.topic_ids):
+            self.state.forget_marks(topic)
         self.state.touch_sources()
         return self.advance(self.state.clock.target_ms())
 
@@ -276,6 +278,7 @@ class Engine:
 
     def _gap(self, entry: GapEntry) -> bool:
         self._views = {}
+        self.state.forget_marks(entry.source)
         self.state.clock.add_gap(to_ms(entry.first), to_ms(entry.last))
         self.state.touch_sources()
         return True
@@ -332,7 +335,8 @@ class Engine:
     # -- rules
 
     def _after(self, view: View, fact: f.Fact, ref: FactRef, touched: Touched, arrived_ms: int) -> None:
-        """Ask the rules that read this kind of fact about everything it touched, and start a sweep where a program changed."""
+        """Ask the rules that read this kind of fact about everything it touched, and start a sweep where a program
+        changed."""
         if type(fact) is f.ParticipantChanged:
             self._watch_pause(view, fact.participant_id)
         now_ms = self.state.clock.now_ms
@@ -376,7 +380,7 @@ class Engine:
             before = len(self._out)
             try:
                 look = self._judge(rule, view, subject, moment, backfill)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 del self._out[before:]
                 self.state.note_fault(rule.id, error)
                 # Skipped for this entry, but not for good: the timer that may have fired is not lost.
@@ -475,8 +479,11 @@ class Engine:
 
 
 def _all_active(view: View, pair: PairState) -> bool:
-    people = (view.participant(member.id) for member in pair.members)
-    return all(person is None or person.is_active for person in people)
+    for member in pair.members:
+        person = view.participant(member.id)
+        if person is not None and not person.is_active:
+            return False
+    return True
 
 
 def _subjects(rule: Rule, key: bytes, record: Record) -> Iterable[Subject]:

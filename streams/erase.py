@@ -35,7 +35,8 @@ def names_erased(state: Partition, fact: Any) -> bool:
 
 
 def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
-    """Remove a participant from state; yields the open episodes about them, to be closed before the next is asked for."""
+    """Remove a participant from state; yields the open episodes about them, to be closed before the next is asked
+    for."""
     state = view.partition
     for key in state.table.keys(f"p{view.program_id}/".encode()):
         pair = state.table.get(key)

@@ -1,9 +1,9 @@
 """The life of an intervention: from a rule's verdicts to the records that go out.
 
-One open intervention per (rule, subject). A verdict that becomes true opens it, a graver one escalates it, further evidence
-joins it, the closing condition resolves it, time expires it. It opens on entering the condition: after closing it is held
-until the condition has been false once, and for the cool-down. What comes out is a function of the stored episode, the
-verdict and the instant, so a replay writes the same bytes.
+One open intervention per (rule, subject). A verdict that becomes true opens it, a graver one escalates it, further
+evidence joins it, the closing condition resolves it, time expires it. It opens on entering the condition: after
+closing it is held until the condition has been false once, and for the cool-down. What comes out is a function of the
+stored episode, the verdict and the instant, so a replay writes the same bytes.
 """
 
 from hashlib import blake2b
@@ -37,7 +37,8 @@ class Decision(NamedTuple):
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
-    """What the life cycle needs beside the verdict: the view, the rule's parameters, the rule set's hash and the occasion."""
+    """What the life cycle needs beside the verdict: the view, the rule's parameters, the rule set's hash and the
+    occasion."""
 
     view: View
     params: RuleParams
@@ -70,12 +71,13 @@ def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: 
 def close(
     rule: Rule, subject: Subject, context: Context, out: list[Decision], reason: ResolutionReason, by: str | None = None
 ) -> None:
-    """Resolve an open episode for a reason outside its rule: pair closed, subject changed, rule changed, a coordinator."""
+    """Resolve an open episode for a reason outside its rule: pair closed, subject changed, rule changed, a
+    coordinator."""
     episode = subject.record.open_episode(rule.code, subject.member)
     if episode is None:
         return
-    _write(rule, subject, episode, Verdict(rung=episode.rung, severity=Severity(episode.severity)), context, out, "resolved",
-           (reason, by))  # fmt: skip
+    verdict = Verdict(rung=episode.rung, severity=Severity(episode.severity))
+    _write(rule, subject, episode, verdict, context, out, "resolved", (reason, by))
     episode.phase = Phase.HELD if reason in ("dismissed", "false_alarm", "coordinator", "rule_changed") else Phase.ARMED
     if reason == "false_alarm":
         episode.mute_until_ms = context.moment.at_ms + context.params.mute

@@ -1,9 +1,9 @@
 """What a rule is: which facts it reads, how it judges a subject at an instant, and how it accounts for its judgement.
 
-A rule never keeps anything. `judge` looks at state and says what is true at an instant and when to look again; it is called
-often and must be cheap. `explain` is called only when a record is about to be written, and gives the words, the numbers and
-the suggested actions. Everything that happens in time between the two (one open intervention per subject, rungs, cool-down,
-expiry) belongs to `streams.lifecycle`.
+A rule never keeps anything. `judge` looks at state and says what is true at an instant and when to look again; it is
+called often and must be cheap. `explain` is called only when a record is about to be written, and gives the words,
+the numbers and the suggested actions. Everything that happens in time between the two (one open intervention per
+subject, rungs, cool-down, expiry) belongs to `streams.lifecycle`.
 """
 
 from abc import ABC, abstractmethod
@@ -102,7 +102,8 @@ class Verdict(msgspec.Struct, frozen=True):
         rung: 0 = the condition is false, else the 1-based index into the rule's rungs.
         severity: at least the rung's own; a rule may judge graver.
         closes: the closing condition of the table is met.
-        closed_by_ms: event time of the fact that meets it; older than the opening, it retracts what should never have opened.
+        closed_by_ms: event time of the fact that meets it; older than the opening, it retracts what should never
+            have opened.
         look_ms: when the rule wants to look again though nothing happens; None = only when something happens.
         fresh: the fact at hand is (further) evidence for the condition, or newly causes it.
         now: deliver at once instead of with the next digest.
@@ -189,7 +190,8 @@ class Rule(ABC):
     expires: ClassVar[bool] = True
 
     def update(self, view: View, subject: Subject, params: Any, moment: Moment) -> tuple[Event, ...]:
-        """Bring the rule's detector up to the moment, where it has one: the only thing a rule may change is that detector.
+        """Bring the rule's detector up to the moment, where it has one: the only thing a rule may change is that
+        detector.
 
         Called before `judge`, which finds what is returned here in `moment.events`.
         """
@@ -207,7 +209,8 @@ class Rule(ABC):
 
     @abstractmethod
     def explain(self, view: View, subject: Subject, params: Any, moment: Moment, change: str, rung: int) -> Account:
-        """Account for a record about to be written. On `opened` the evidence is everything that led here, later only what is new."""
+        """Account for a record about to be written. On `opened` the evidence is everything that led here, later only
+        what is new."""
 
 
 def evidence(

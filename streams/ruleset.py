@@ -1,7 +1,9 @@
 """Rule sets: what is asked of which program, as data.
 
-A rule file is a tree (TOML on disk, JSON on a topic): `rules.<id>` with parameters, `programs.<program>.rules.<id>` with
-overrides, `neglect`, `words`. An empty tree is the shipped defaults. What comes into force is the *expanded* tree, in which
+A rule file is a tree (TOML on disk, JSON on a topic): `rules.<id>` with parameters, `programs.<program>.rules.<id>`
+with
+overrides, `neglect`, `words`. An empty tree is the shipped defaults. What comes into force is the *expanded* tree,
+in which
 every parameter of every rule is written out; its content hash covers that, so new shipped defaults change nothing until
 somebody activates them. Parameters of rules this code does not know any more are refused, not ignored.
 """
@@ -24,7 +26,8 @@ HASH_CHARACTERS: Final = 32
 
 
 class RulesetError(ValueError):
-    """A rule set that cannot come into force. `problems` has one sentence each, naming the place and the nearest valid name."""
+    """A rule set that cannot come into force. `problems` has one sentence each, naming the place and the nearest
+    valid name."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -72,7 +75,8 @@ class RuleSet:
         return self._programs.get(program_id, self._base)[rule.place]
 
     def changes(self, former: "RuleSet", program_id: str = "") -> list[int]:
-        """Codes of the rules that are told anything else than by a former rule set: in one program, or in all without an override."""
+        """Codes of the rules that are told anything else than by a former rule set: in one program, or in all
+        without an override."""
         return [rule.code for rule in RULES if self.params(rule, program_id) != former.params(rule, program_id)]
 
     def overridden(self) -> set[str]:
@@ -148,9 +152,8 @@ def _table(tree: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[s
 
 
 def _check_names(tree: Mapping[str, Any], valid: tuple[str, ...], where: str, problems: list[str]) -> None:
-    for name in tree:
-        if name not in valid:
-            problems.append(f"{where + '.' if where else ''}{name}: {_unknown(name, valid)}")
+    prefix = f"{where}." if where else ""
+    problems += [f"{prefix}{name}: {_unknown(name, valid)}" for name in tree if name not in valid]
 
 
 def _unknown(name: str, valid: Any) -> str:
@@ -161,9 +164,8 @@ def _unknown(name: str, valid: Any) -> str:
 def _rules(
     rules: Iterable[Rule], tree: Mapping[str, Any], under: Mapping[str, Any], where: str, problems: list[str]
 ) -> dict[str, RuleParams]:
-    for rule_id in tree:
-        if rule_id not in RULES_BY_ID:
-            problems.append(f'{where}."{rule_id}": {_unknown(rule_id, RULES_BY_ID)}')
+    strangers = (rule_id for rule_id in tree if rule_id not in RULES_BY_ID)
+    problems += [f'{where}."{rule_id}": {_unknown(rule_id, RULES_BY_ID)}' for rule_id in strangers]
     found: dict[str, RuleParams] = {}
     for rule in rules:
         own, base = tree.get(rule.id, {}), under.get(rule.id, {})

@@ -1,7 +1,8 @@
 """What the two slowdown rules share: feeding a rate detector with the facts of a program or of one pair.
 
-In a program that records surveys each survey is judged once, when it is of age; elsewhere active pairs are the exposure and
-submissions are counted as they come. Either way `RateStream` decides; this module only knows which facts concern it.
+In a program that records surveys each survey is judged once, when it is of age; elsewhere active pairs are the
+exposure and submissions are counted as they come. Either way `RateStream` decides; this module only knows which facts
+concern it.
 """
 
 import math
@@ -83,7 +84,8 @@ def account(
 
 
 def _shortfall(reading: Reading) -> float:
-    """How far below expectation, in units of the expected noise: a silence shows in a short window, a decline in a long one."""
+    """How far below expectation, in units of the expected noise: a silence shows in a short window, a decline in a
+    long one."""
     return (reading.expected - reading.seen) / math.sqrt(reading.expected) if reading.expected > 0 else 0.0
 
 

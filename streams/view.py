@@ -1,4 +1,5 @@
-"""What folds and rules see of a partition: the records of one program, its calendar, and how far observation reaches back.
+"""What folds and rules see of a partition: the records of one program, its calendar, and how far observation reaches
+back.
 
 Rules read through a view and never write; folds write records through it and say so with `touch`.
 """
@@ -119,7 +120,8 @@ class View:
         return record
 
     def remembers(self, owner: bytes, pages: int, newest: bytes, wanted: bytes) -> bool:
-        """Whether a digest stands in the history of a pair or participant: on its record or on one of its full pages."""
+        """Whether a digest stands in the history of a pair or participant: on its record or on one of its full
+        pages."""
         if has_digest(newest, wanted):
             return True
         found = (self.partition.table.get(page_key(owner, number)) for number in range(pages))
@@ -166,7 +168,8 @@ class View:
 
     @property
     def program_stops(self) -> tuple[Interval, ...]:
-        """When the clock of every absence rule of the program stands still: breaks, outside its run, gaps in observation."""
+        """When the clock of every absence rule of the program stands still: breaks, outside its run, gaps in
+        observation."""
         _ = self.calendar
         return self._program_stops
 

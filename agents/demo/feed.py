@@ -1,8 +1,8 @@
 """Feeding a year in minutes, and never faster than it is digested.
 
-The embedded broker forgets all but the last 5 MB of a partition, and a clock that follows the records must not run ahead
-on one topic while facts of another are still under way. So a slice of the year is sent only when the one before stands
-in the journal, and only while the engine is less than 2 MB behind.
+The embedded broker forgets all but the last 5 MB of a partition, and a clock that follows the records must not run
+ahead on one topic while facts of another are still under way. So a slice of the year is sent only when the one before
+stands in the journal, and only while the engine is less than 2 MB behind.
 """
 
 from __future__ import annotations

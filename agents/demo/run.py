@@ -233,10 +233,7 @@ class Demo:
         assert self._journal is not None
         assert self._interventions is not None
         positions = self._positions()
-        if (
-            self._journal.facts < facts
-            or [positions.get(n, 0) for n in range(PARTITIONS)] != self._journal.ends
-        ):
+        if self._journal.facts < facts or [positions.get(n, 0) for n in range(PARTITIONS)] != self._journal.ends:
             return False
         return self._sum("ebb_interventions_total") == self._interventions.total
 

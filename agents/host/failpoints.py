@@ -16,9 +16,6 @@ first):
     ingest_after_dead_letter     the broker has acknowledged dead letters, their positions are not committed
     ingest_after_journal_ack     the broker has acknowledged journal entries, their positions are not committed
     ingest_before_offset_commit  positions are about to be committed
-    ingest_after_journal_ack     ingest: every entry and dead letter of a unit is acknowledged
-    ingest_before_offset_commit  ingest: positions are about to be committed to the group
-    ingest_after_dead_letter     ingest: every dead letter of a unit is acknowledged, its entries may not be
 
     action  kill  SIGKILL to ourselves
             stop  SIGSTOP to ourselves (somebody else sends SIGCONT)

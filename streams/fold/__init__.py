@@ -1,10 +1,10 @@
 """Facts into state, without opinion.
 
-`fold(view, fact, ref, arrived_ms)` changes the records a fact is about and says which pairs and people it touched, so that
-the engine knows whom to ask the rules about. It writes what happened, never what to think of it.
+`fold(view, fact, ref, arrived_ms)` changes the records a fact is about and says which pairs and people it touched,
+so that the engine knows whom to ask the rules about. It writes what happened, never what to think of it.
 
-One module per kind of fact: `reference` (programs, pairs, participants), `contacts` (who acted, who tried to reach whom),
-`meetings`, `surveys` (ratings, sentiment and the surveys they answer), `actions` (what coordinators did).
+One module per kind of fact: `reference` (programs, pairs, participants), `contacts` (who acted, who tried to reach
+whom), `meetings`, `surveys` (ratings, sentiment and the surveys they answer), `actions` (what coordinators did).
 """
 
 from collections.abc import Callable
@@ -63,7 +63,8 @@ _REPEATS: Final[dict[type, Callable[[View, Any], bool]]] = {
 
 
 def is_repeat(view: View, fact: f.Fact) -> bool:
-    """Whether a fact with another event id says again, for good, what is known: the same meeting, the same survey answer."""
+    """Whether a fact with another event id says again, for good, what is known: the same meeting, the same survey
+    answer."""
     check = _REPEATS.get(type(fact))
     return check is not None and check(view, fact)
 

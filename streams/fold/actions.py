@@ -1,4 +1,5 @@
-"""What coordinators did, as far as state outside an intervention remembers it: who was reached out to, and who answered."""
+"""What coordinators did, as far as state outside an intervention remembers it: who was reached out to, and who
+answered."""
 
 from typing import Final
 

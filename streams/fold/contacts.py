@@ -1,9 +1,9 @@
 """Who was in contact, and who tried to reach whom.
 
-A *contact* of a person is any fact in which that person acted; a contact of a pair is one that names the pair. An *attempt*
-asks for an answer: see `fold_message` for which messages do. An attempt is answered by any later contact of the other.
-Contacts are maxima over event times, so late and reordered facts end in the same state. Whether a message is an attempt
-is judged by what is known when it arrives.
+A *contact* of a person is any fact in which that person acted; a contact of a pair is one that names the pair. An
+*attempt* asks for an answer: see `fold_message` for which messages do. An attempt is answered by any later contact of
+the other. Contacts are maxima over event times, so late and reordered facts end in the same state. Whether a message
+is an attempt is judged by what is known when it arrives.
 """
 
 from typing import Any, Final
@@ -49,7 +49,8 @@ def contact_in_pair(view: View, pair: PairState, participant_id: str, at_ms: int
 
 
 def attempt(view: View, by: str, to: str, pair_id: str, ref: FactRef) -> None:
-    """Note that somebody waits for an answer. The oldest attempts and the latest are kept: a late answer may lie between."""
+    """Note that somebody waits for an answer. The oldest attempts and the latest are kept: a late answer may lie
+    between."""
     person = view.make_participant(to)
     if ref.at_ms >= person.contact_ms:
         attempts = sorted(
@@ -73,8 +74,8 @@ def fold_own_activity(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> T
 
 
 def fold_message(view: View, fact: f.ActivityMessageSent, ref: FactRef, arrived_ms: int) -> Touched:
-    """A message is an attempt if the other has been silent in the pair for 14 d (or ever), or if the writer was already the
-    last to speak there at least 3 d ago. A slow answer or the last "thanks!" asks for nothing."""
+    """A message is an attempt if the other has been silent in the pair for 14 d (or ever), or if the writer was
+    already the last to speak there at least 3 d ago. A slow answer or the last "thanks!" asks for nothing."""
     pair = view.make_pair(fact.pair_id, arrived_ms)
     writer = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
     partner = pair.partner(writer.id)

@@ -1,7 +1,7 @@
 """Meetings: planned, moved, called off, held.
 
-Scheduled is not held. A held meeting counts from `starts_at` (at most its arrival), whenever it was noted, and for good: the
-same meeting id on the same local date is the same meeting.
+Scheduled is not held. A held meeting counts from `starts_at` (at most its arrival), whenever it was noted, and for
+good: the same meeting id on the same local date is the same meeting.
 """
 
 from hashlib import blake2b
@@ -22,7 +22,8 @@ DEFAULT_MINUTES: Final = 60
 
 
 def digest(*parts: object) -> bytes:
-    """Five bytes that stand for a repeat-proof identity inside one pair or person: a false repeat once in 10^9 pairs and year."""
+    """Five bytes that stand for a repeat-proof identity inside one pair or person: a false repeat once in 10^9 pairs
+    and year."""
     return blake2b("/".join(map(str, parts)).encode(), digest_size=DIGEST_BYTES).digest()
 
 
@@ -77,8 +78,8 @@ def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrive
 
 
 def _book(view: View, pair: PairState, fact: Any, ref: FactRef, booked: bool) -> None:
-    """The newest word on a meeting stands. A cancelled one stays as an empty interval while it could still be overtaken by
-    an older fact, so that the order of arrival does not matter."""
+    """The newest word on a meeting stands. A cancelled one stays as an empty interval while it could still be
+    overtaken by an older fact, so that the order of arrival does not matter."""
     known = next((booking for booking in pair.bookings if booking.meeting_id == fact.meeting_id), None)
     if known is not None and known.ref.at_ms > ref.at_ms:
         return

@@ -1,4 +1,5 @@
-"""Programs, pairs and participants as they are now. Of two facts the newest `occurred_at` wins, on a tie the later entry."""
+"""Programs, pairs and participants as they are now. Of two facts the newest `occurred_at` wins, on a tie the later
+entry."""
 
 from typing import Final
 
@@ -117,7 +118,7 @@ def _name_members(view: View, fact: f.PairChanged, pair: PairState, former: Pair
     """
     speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
     known = {member.id: member for member in pair.members}
-    sides = {person: Side.MENTOR for person in fact.mentor_ids} | {person: Side.MENTEE for person in fact.mentee_ids}
+    sides = dict.fromkeys(fact.mentor_ids, Side.MENTOR) | dict.fromkeys(fact.mentee_ids, Side.MENTEE)
     members = []
     for person, side in sides.items():
         member = known.get(person, Member(person))
@@ -169,10 +170,11 @@ def fold_participant(view: View, fact: f.ParticipantChanged, ref: FactRef, arriv
 
 
 def _stop_clock(person: ParticipantState, at_ms: int, until_ms: int) -> None:
-    """Note what state a person was in from an instant on: not active until `until_ms`, active if that is the instant itself.
+    """Note what state a person was in from an instant on: not active until `until_ms`, active if that is the instant
+    itself.
 
-    Each entry lasts until the next one at most, so facts may come in any order. What repeats, longer ago than a week, that the
-    person was active is forgotten.
+    Each entry lasts until the next one at most, so facts may come in any order. What repeats, longer ago than a
+    week, that the person was active is forgotten.
     """
     states = sorted([*(each for each in person.states if each[0] != at_ms), (at_ms, until_ms)])
     settled_ms = states[-1][0] - SETTLED_MS

@@ -63,7 +63,8 @@ def _judged_ms(view: View, sent_ms: int) -> int:
 
 
 def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, at_ms: int) -> Submission:
-    """How the detectors count a submission, and which survey it answers: the one it names, else the oldest that waits."""
+    """How the detectors count a submission, and which survey it answers: the one it names, else the oldest that
+    waits."""
     day = view.calendar.day_of(at_ms)
     elsewhere = _answered_elsewhere(view, fact, person)
     counts = (day, pair_id) not in person.submitted and not elsewhere

@@ -11,7 +11,8 @@ class Submission(Struct, frozen=True, gc=False):
     Attributes:
         at_ms: event time.
         counts: the first of this person about this pair on this local day.
-        answers_ms: when the survey was sent that this is the first answer to, None when it answers none that is not judged.
+        answers_ms: when the survey was sent that this is the first answer to, None when it answers none that is not
+            judged.
     """
 
     at_ms: int
@@ -20,7 +21,8 @@ class Submission(Struct, frozen=True, gc=False):
 
 
 class Touched(Struct, frozen=True, gc=False):
-    """Pairs and participants a fact is about, by id. `everybody`: the program changed so that each of its pairs may be due anew."""
+    """Pairs and participants a fact is about, by id. `everybody`: the program changed so that each of its pairs may
+    be due anew."""
 
     pairs: tuple[str, ...] = ()
     participants: tuple[str, ...] = ()

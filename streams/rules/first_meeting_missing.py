@@ -6,10 +6,11 @@ never started. It counts from the match, the reopening or the program's start, w
 still in breaks, outside the program's run, and while either partner is not active.
 
 Where the catalogue leaves room:
-- *Nothing scheduled* means no meeting stands planned, past or future; one that was cancelled does not stand. A meeting that
+- *Nothing scheduled* means no meeting stands planned, past or future; one that was cancelled does not stand. A
+  meeting that
   was planned and of which nobody says that it was held keeps the first rung quiet and leaves it to the second.
-- A booking holds off every rung whose due instant it reaches within `booked_within`; all of them speak again one day after
-  its end, at the highest rung true then. A booking further away than that hides nothing.
+- A booking holds off every rung whose due instant it reaches within `booked_within`; all of them speak again one day
+  after its end, at the highest rung true then. A booking further away than that hides nothing.
 - A new, moved or cancelled booking while the intervention is open is evidence; only a held meeting closes it.
 - A meeting that was held before the opening and noted after it retracts the intervention; so does any other fact from
   before the opening (a booking, a pause) with which it would not be open now.

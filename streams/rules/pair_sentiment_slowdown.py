@@ -1,11 +1,11 @@
 """pair.sentiment_slowdown: a pair that used to give feedback has stopped.
 
-The same detector as for the whole program, for one pair: what it expects starts from the program's own rate and moves to the
-pair's as the pair answers. It speaks only where a pair answers often: at one submission a month a silence says nothing for
-most of a year, and the rule says nothing either. A single submission ends it.
+The same detector as for the whole program, for one pair: what it expects starts from the program's own rate and moves
+to the pair's as the pair answers. It speaks only where a pair answers often: at one submission a month a silence says
+nothing for most of a year, and the rule says nothing either. A single submission ends it.
 
-Where the catalogue leaves room: a pair's detector starts at its first submission or first survey, stands still while either
-partner is not active, and begins anew when the pair is reopened or the next run starts.
+Where the catalogue leaves room: a pair's detector starts at its first submission or first survey, stands still while
+either partner is not active, and begins anew when the pair is reopened or the next run starts.
 
 Source: as `program.sentiment_slowdown`; one false alarm in ten pair-years is our starting point.
 """

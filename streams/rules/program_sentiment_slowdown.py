@@ -1,16 +1,16 @@
 """program.sentiment_slowdown: the steady inflow of feedback in a program has slowed down.
 
-Feedback dries up before people leave. The rule learns how much feedback this program gives, per active pair or per survey
-sent, and speaks when what arrives falls below that by more than chance would do once in two years, whatever the program's
-size. It takes breaks and the weekly rhythm into account, waits `lateness` for facts under way, and keeps still during the
-program's last two weeks. After four weeks of normal inflow since the alarm it says that it is over. A drop by a quarter takes
-months to be told from chance in a small program, with any method.
+Feedback dries up before people leave. The rule learns how much feedback this program gives, per active pair or per
+survey sent, and speaks when what arrives falls below that by more than chance would do once in two years, whatever
+the program's size. It takes breaks and the weekly rhythm into account, waits `lateness` for facts under way, and
+keeps still during the program's last two weeks. After four weeks of normal inflow since the alarm it says that it is
+over. A drop by a quarter takes months to be told from chance in a small program, with any method.
 
-Where the catalogue leaves room: the detector starts when the run starts or the first pair is active, whichever is later, and
-never before observation began; a program whose `starts_at` moves on begins anew.
+Where the catalogue leaves room: the detector starts when the run starts or the first pair is active, whichever is
+later, and never before observation began; a program whose `starts_at` moves on begins anew.
 
-Source: mixture Shiryaev-Roberts e-detector (Shiryaev 1963; Pollak and Tartakovsky 2009; Shin, Ramdas, Rinaldo 2024), see
-`streams.detectors.rate`. One false alarm in two program-years is our starting point.
+Source: mixture Shiryaev-Roberts e-detector (Shiryaev 1963; Pollak and Tartakovsky 2009; Shin, Ramdas, Rinaldo 2024),
+    see `streams.detectors.rate`. One false alarm in two program-years is our starting point.
 """
 
 from functools import lru_cache

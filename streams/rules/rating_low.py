@@ -1,14 +1,14 @@
 """rating.low: somebody rated 1 or 2. Judged the moment the rating arrives.
 
-A low rating is the clearest sign there is, so it is never averaged away: one is enough to talk to the person. It weighs more
-when it is a 1, when the same person was low before, or when both partners are low, because then it is not a bad day. It
-weighs less when it is about one meeting and the same person's latest match-quality rating is good.
+A low rating is the clearest sign there is, so it is never averaged away: one is enough to talk to the person. It
+weighs more when it is a 1, when the same person was low before, or when both partners are low, because then it is not
+a bad day. It weighs less when it is about one meeting and the same person's latest match-quality rating is good.
 
-The condition is true from a low rating until the same person rates 4 or more on the same kind of survey. `closing` surveys
-come too late to help and are left out. What happened before a pair was reopened is left alone.
+The condition is true from a low rating until the same person rates 4 or more on the same kind of survey. `closing`
+surveys come too late to help and are left out. What happened before a pair was reopened is left alone.
 
-Source: ratings of 1-2 as the threshold to reach out to both parties: published coordinator advice of mentoring platforms;
-the 60 days are our starting point (two survey waves).
+Source: ratings of 1-2 as the threshold to reach out to both parties: published coordinator advice of mentoring
+    platforms; the 60 days are our starting point (two survey waves).
 """
 
 from typing import Final

@@ -6,7 +6,8 @@ import msgspec
 
 
 class FactRef(msgspec.Struct, array_like=True, frozen=True):
-    """Where a fact stands, so that evidence can be looked up: its id and, when it came through a broker, its coordinates."""
+    """Where a fact stands, so that evidence can be looked up: its id and, when it came through a broker, its
+    coordinates."""
 
     event_id: str
     topic: int
@@ -16,7 +17,8 @@ class FactRef(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Evidence(msgspec.Struct, array_like=True, frozen=True):
-    """One line of evidence. `topic` is an index into the catalogue's inbound topics, -1 when no record stands behind it."""
+    """One line of evidence. `topic` is an index into the catalogue's inbound topics, -1 when no record stands behind
+    it."""
 
     text: str
     at_ms: int
@@ -41,7 +43,8 @@ class Phase(IntEnum):
 
 
 class Episode(msgspec.Struct, array_like=True):
-    """The life of one (rule, subject). `rule` is the rule's code, `member` names the person of a pair_member subject."""
+    """The life of one (rule, subject). `rule` is the rule's code, `member` names the person of a pair_member
+    subject."""
 
     rule: int
     member: str

@@ -54,14 +54,16 @@ class ParticipantState(Record, kw_only=True):
     contact_ms: int = 0
     #: not answered yet, oldest first
     attempts: list[Attempt] = []
-    #: (from, until) of the states that were announced, oldest first: not active until then, or active if both are the same.
+    #: (from, until) of the states that were announced, oldest first: not active until then, or active if both are
+    #: the same.
     #: Each lasts until the next one at most.
     states: list[tuple[int, int]] = []
     pair_ids: list[str] = []
     surveys: list[Survey] = []
     #: (local day, pair) of recent submissions: one counts per person, pair and day
     submitted: list[tuple[int, str]] = []
-    #: digests of answered surveys, so that a repeat is recognised for good: the newest, and how many full pages there are
+    #: digests of answered surveys, so that a repeat is recognised for good: the newest, and how many full pages
+    #: there are
     answered_seen: bytes = b""
     answered_pages: int = 0
 

@@ -1,13 +1,16 @@
-"""Everything one journal partition remembers: records with their timers, clock, marks against repeats, rule sets in force.
+"""Everything one journal partition remembers: records with their timers, clock, marks against repeats, rule sets in
+force.
 
 What is stored for it, beside the records, all keyed by a leading NUL that no id has:
-`position` (always the last row of a commit), `sources` (what the clock waits for), `source/<topic>/<partition>` (how far a
-source has been read, in time and in offsets), `ruleset/<scope>`, `sweep`, `faults`, `seen/<day>/<chunk>`, `erased/<fingerprint>`.
+`position` (always the last row of a commit), `sources` (what the clock waits for), `source/<topic>/<partition>` (how
+far a source has been read, in time and in offsets), `ruleset/<scope>`, `sweep`, `faults`, `seen/<day>/<chunk>`,
+`erased/<fingerprint>`.
 """
 
 import heapq
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +19,7 @@ from streams.clock import DAY_MS, UNDEFINED, SourceClock
 from streams.state.episode import FactRef
 from streams.state.record import NEVER, VERSION, Record
 from streams.state.seen import Seen
-from streams.state.table import NewerState, Table, is_record
+from streams.state.table import NewerStateError, Table, is_record
 
 POSITION_KEY: Final = b"\x00position"
 _SOURCES_KEY: Final = b"\x00sources"
@@ -31,10 +34,17 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
+@lru_cache(maxsize=4_096)
+def _split(source: str) -> tuple[str, int]:
+    topic, _, partition = source.rpartition("/")
+    return topic, int(partition)
+
+
 class Sweep(msgspec.Struct, array_like=True):
     """Work on many records that one entry caused: which, why, and how far it has come (`after`, a key, the cursor).
 
-    `backfill` is empty unless a rule set was switched on; then `rules` are the codes of the rules it changed, and `programs`
+    `backfill` is empty unless a rule set was switched on; then `rules` are the codes of the rules it changed, and
+    `programs`
     names the programs in which it changed others. Otherwise every rule is asked, and `ref` is the fact behind it.
     """
 
@@ -123,9 +133,15 @@ class Partition:
         self._dirty_sources[source] = None
         return False
 
+    def forget_marks(self, source: str) -> None:
+        """Forget how far a topic, or one partition of it (`topic/partition`), was applied: its offsets begin anew, and
+        what it holds now would else be taken for repeats."""
+        for topic, partition in [mark for mark in self.marks if source in (mark[0], f"{mark[0]}/{mark[1]}")]:
+            del self.marks[topic, partition]
+            self._dirty_sources[topic, partition] = None
+
     def touch_source(self, source: str) -> None:
-        topic, _, partition = source.rpartition("/")
-        self._dirty_sources[topic, int(partition)] = None
+        self._dirty_sources[_split(source)] = None
 
     def touch_sources(self) -> None:
         self._dirty[_SOURCES_KEY] = None
@@ -179,7 +195,7 @@ class Partition:
     def _encode_own(self, key: bytes) -> bytes | None:
         clock = self.clock
         if key == _SOURCES_KEY:
-            return _encode((VERSION, clock.records, clock.expected, clock.since, clock.gaps))
+            return _encode((VERSION, clock.records, clock.expected, clock.since, clock.gaps, clock.topic_ids))
         if key == _SWEEP_KEY:
             return None if self.sweep is None else _encode((VERSION, self.sweep))
         if key == _FAULTS_KEY:
@@ -189,7 +205,7 @@ class Partition:
         return _encode((VERSION, self.rulesets[key.removeprefix(_RULESET).decode()]))
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Fill an empty partition from its stored rows. Raises `NewerState` when later code wrote them."""
+        """Fill an empty partition from its stored rows. Raises `NewerStateError` when later code wrote them."""
         records: list[tuple[bytes, bytes]] = []
         chunks: list[tuple[int, int, bytes]] = []
         for key, raw in rows:
@@ -210,13 +226,14 @@ class Partition:
     def _restore_own(self, key: bytes, row: list[Any]) -> None:
         version, *values = row
         if version > VERSION:
-            raise NewerState(f"state row has version {version}, this code reads up to {VERSION}")
+            raise NewerStateError(f"state row has version {version}, this code reads up to {VERSION}")
         clock = self.clock
         if key == POSITION_KEY:
             self.applied, clock.now_ms, self.version = values
         elif key == _SOURCES_KEY:
             clock.records, clock.since = values[0], values[2]
             clock.expected, clock.gaps = tuple(values[1]), [(start, end) for start, end in values[3]]
+            clock.topic_ids = values[4]
         elif key == _SWEEP_KEY:
             self.sweep = msgspec.convert(values[0], Sweep)
         elif key == _FAULTS_KEY:
@@ -233,4 +250,4 @@ class Partition:
             if values[1] != UNDEFINED:
                 clock.progress[source] = values[1]
         else:
-            raise NewerState(f"unknown state row {key!r}")
+            raise NewerStateError(f"unknown state row {key!r}")

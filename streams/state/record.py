@@ -6,7 +6,8 @@ import msgspec
 
 from streams.state.episode import Episode, Phase
 
-#: Schema version of the records written by this code. Later code reads earlier versions, earlier code refuses later ones.
+#: Schema version of the records written by this code. Later code reads earlier versions, earlier code refuses later
+#: ones.
 VERSION: Final = 1
 NEVER: Final = 0
 #: timer code of a record's own housekeeping: a provisional pair expires, a pause ends
@@ -16,8 +17,8 @@ HOUSEKEEPING: Final = 0
 class Record(msgspec.Struct, array_like=True, kw_only=True):
     """Base of the records of pairs, participants and programs.
 
-    `armed_ms` is the one live entry of this record in the partition's timer heap (`NEVER` = none). It is stored, so that
-    the heap rebuilt after a restart is the heap that was lost.
+    `armed_ms` is the one live entry of this record in the partition's timer heap (`NEVER` = none). It is stored, so
+    that the heap rebuilt after a restart is the heap that was lost.
     """
 
     v: int = VERSION

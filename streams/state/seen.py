@@ -1,9 +1,9 @@
 """Which event ids have been seen: seven days of 64-bit hashes, packed.
 
-Two forms of the same thing. What is stored: chunks of at most 32 hashes (256 B) per day, of which only the last is ever
-rewritten, so a fact costs 8 B of state whatever the size of its program. What is looked up: one open-addressing table over
-all days, 16 to 48 B per hash, where a Python `set` would take 70. Hashes of a day that fell out stay in the table until it
-is full or until one of them might be taken for a repeat; only then is it rebuilt from the chunks.
+Two forms of the same thing. What is stored: chunks of at most 32 hashes (256 B) per day, of which only the last is
+ever rewritten, so a fact costs 8 B of state whatever the size of its program. What is looked up: one open-addressing
+table over all days, 16 to 48 B per hash, where a Python `set` would take 70. Hashes of a day that fell out stay in
+the table until it is full or until one of them might be taken for a repeat; only then is it rebuilt from the chunks.
 
 A false repeat needs two ids of one week and partition with the same 64-bit hash: at a million facts a week, once in
 37 million weeks.
@@ -11,6 +11,7 @@ A false repeat needs two ids of one week and partition with the same 64-bit hash
 
 from array import array
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 from typing import Final
@@ -23,8 +24,16 @@ _unpack: Final = Struct("<Q").unpack
 
 def fingerprint(topic: int, program_id: str, event_id: str) -> int:
     """64-bit hash of an event's identity: topic, program and event id. Never 0, which marks a free place."""
-    (mark,) = _unpack(blake2b(f"{topic}/{program_id}/{event_id}".encode(), digest_size=8).digest())
+    digest = _begun(topic, program_id).copy()
+    digest.update(event_id.encode())
+    (mark,) = _unpack(digest.digest())
     return mark or 1
+
+
+@lru_cache(maxsize=1 << 14)
+def _begun(topic: int, program_id: str) -> blake2b:
+    """The hash up to the event id: going on from a copy takes half the time of starting anew."""
+    return blake2b(f"{topic}/{program_id}/".encode(), digest_size=8)
 
 
 class Seen:

@@ -1,8 +1,8 @@
 """The state table of one partition: keyed records, cold as stored bytes, hot as objects while they are worked on.
 
-A cold record costs its encoded size plus two dictionary slots, so that a pair with its two people stays below 2 KB. A record
-becomes hot when it is first asked for; a flush encodes what changed and, when too many are hot, lets all of them go cold.
-Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
+A cold record costs its encoded size plus two dictionary slots, so that a pair with its two people stays below 2 KB. A
+record becomes hot when it is first asked for; a flush encodes what changed and, when too many are hot, lets all of
+them go cold. Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class NewerState(Exception):
+class NewerStateError(Exception):
     """State was written by later code than this. Run that version or a later one."""
 
 
@@ -60,16 +60,17 @@ def subject_of(key: bytes) -> str:
 
 
 def decode_record(key: bytes, raw: bytes) -> Record:
-    """Decode a stored record. Raises `NewerState` when later code wrote it, `msgspec.DecodeError` when it is damaged."""
+    """Decode a stored record. Raises `NewerStateError` when later code wrote it, `msgspec.DecodeError` when it is
+    damaged."""
     try:
         record = _DECODE[key[0]](raw)
     except msgspec.ValidationError:
         version = msgspec.msgpack.decode(raw)[0]
         if version > VERSION:
-            raise NewerState(f"state record has version {version}, this code reads up to {VERSION}") from None
+            raise NewerStateError(f"state record has version {version}, this code reads up to {VERSION}") from None
         raise
     if record.v > VERSION:
-        raise NewerState(f"state record has version {record.v}, this code reads up to {VERSION}")
+        raise NewerStateError(f"state record has version {record.v}, this code reads up to {VERSION}")
     return record
 
 

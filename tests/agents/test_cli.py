@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -67,7 +67,7 @@ def _every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[t
             yield from _every_command(command, (*path, name))
 
 
-@pytest.mark.parametrize("path", _every_command(main), ids=" ".join)
+@pytest.mark.parametrize("path", list(_every_command(main)), ids=" ".join)
 def test_every_command_explains_itself(path: tuple[str, ...], ebb: Shell) -> None:
     result = ebb(*path, "--help")
     assert result.exit_code == 0
@@ -219,10 +219,10 @@ def _send(
     partition: int,
     key: bytes,
     value: bytes,
-    headers: list[tuple[str, bytes]] | None = None,
+    headers: Sequence[tuple[str, bytes]] = (),
 ) -> None:
     producer = Producer({"bootstrap.servers": shell.environment["EBB_BROKERS"]})
-    producer.produce(topic, key=key, value=value, partition=partition, headers=headers or [])
+    producer.produce(topic, key=key, value=value, partition=partition, headers=list(headers))
     assert producer.flush(10) == 0
 
 

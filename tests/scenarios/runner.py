@@ -1,8 +1,8 @@
 """Runs a timeline through the engine.
 
-A scenario is a TOML file. `facts` happen `at` an offset from `start` (and `arrive` then, unless said otherwise); fields that a
-scenario does not care about are filled in. `expect` lists every decision of the rule in order, with the offset of its instant
-and whichever fields matter. `until` is how far the clock goes.
+A scenario is a TOML file. `facts` happen `at` an offset from `start` (and `arrive` then, unless said otherwise);
+fields that a scenario does not care about are filled in. `expect` lists every decision of the rule in order, with the
+offset of its instant and whichever fields matter. `until` is how far the clock goes.
 """
 
 import json
@@ -120,16 +120,18 @@ class Timeline:
         self.step(ProgressEntry(v=1, sources={SOURCE: from_ms(at_ms)}))
 
 
+def _numbered(value: Any, number: int) -> Any:
+    if isinstance(value, str):
+        return value.replace("{n}", str(number))
+    return [_numbered(each, number) for each in value] if isinstance(value, list) else value
+
+
 def _spelled_out(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Write out lines that are repeated `every` so often, so many `times`; `{n}` in a text counts from 0."""
     for line in lines:
         every, times = parse_duration(line.get("every", "0d")), line.get("times", 1)
         for number in range(times):
-            made = {
-                name: value.replace("{n}", str(number)) if isinstance(value, str) else [v.replace("{n}", str(number)) for v in value]
-                if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
-                for name, value in line.items() if name not in ("every", "times")
-            }  # fmt: skip
+            made = {name: _numbered(value, number) for name, value in line.items() if name not in ("every", "times")}
             if every:
                 minutes = (offset_ms(made["at"], 0) + number * every) // MINUTE_MS
                 made["at"] = f"{minutes}m"

@@ -7,7 +7,6 @@ from typing import Any
 
 from schemas.base import from_ms, to_ms
 from schemas.journal import Coordinates, FactEntry, SourcesEntry, encode_entry
-from streams.clock import DAY_MS, MINUTE_MS
 from streams.engine import Engine
 from tests.scenarios.runner import START, make_fact
 
@@ -56,8 +55,12 @@ def random_lines(seed: int, count: int, days: int = 60) -> list[dict[str, Any]]:
             if line["state"] == "paused":
                 line["paused_until"] = f"{minute + draw.randrange(10_000)}m"
         elif kind == "pair.changed":
-            line |= {"pair_id": f"pair-{number}", "mentor_ids": [f"mentor-{number}"], "mentee_ids": [f"mentee-{number}"],
-                     "state": draw.choice(("active",) * 7 + ("closed",)), "matched_at": "0d"}  # fmt: skip
+            line |= {
+                "pair_id": f"pair-{number}",
+                "matched_at": "0d",
+                "state": draw.choice(("active",) * 7 + ("closed",)),
+            }
+            line |= {"mentor_ids": [f"mentor-{number}"], "mentee_ids": [f"mentee-{number}"]}
         else:
             line |= {"pair_id": f"pair-{number}"}
             if not kind.startswith("meeting") or draw.random() < 0.5:
@@ -95,7 +98,8 @@ def entries(lines: Sequence[dict[str, Any]], program: str = "program", clock: st
 
 
 def stored(engine: Engine, rows: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    """Flush an engine into a table of rows, as the state topic would keep them; returns the interventions of the flush."""
+    """Flush an engine into a table of rows, as the state topic would keep them; returns the interventions of the
+    flush."""
     flush = engine.flush()
     for key, value in flush.rows:
         if value is None:

@@ -1,6 +1,7 @@
 """The engine as a whole: what must hold whatever the facts are."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from streams import ruleset
 from streams.clock import DAY_MS
 from streams.engine import Engine
 from streams.rules import RULES_BY_ID
-from streams.state.table import NewerState, pair_key
+from streams.state.table import NewerStateError, pair_key
 from tests.scenarios.runner import START, make_fact
 from tests.streams.logs import entries, random_lines, stored
 
@@ -34,7 +35,7 @@ seeds = st.integers(0, 10**6)
 
 def run(journal: list[bytes], cuts: frozenset[int] = frozenset()) -> tuple[list[Any], dict[bytes, bytes]]:
     """Run a journal; after each cut the engine is thrown away and a new one restored from the rows."""
-    engine, rows, out = Engine(), {}, []
+    engine, rows, out = Engine(), dict[bytes, bytes](), []
     for offset, value in enumerate(journal):
         while not engine.apply(offset, value):
             out += stored(engine, rows)
@@ -99,7 +100,7 @@ def test_a_future_cut_off_never_changes_the_past(seed: int, keep: int) -> None:
 
 
 def test_a_launch_of_fifty_thousand_pairs_due_in_one_minute_is_cut_into_slices() -> None:
-    engine, rows = Engine(), {}
+    engine, rows = Engine(), dict[bytes, bytes]()
     engine.step(0, SourcesEntry(v=1, expected=["pairs/0"], since={}, clock="wall", topic_ids={}))
     for number in range(50_000):
         line = {"type": "pair.changed", "at": "0d", "pair_id": f"p{number}",
@@ -133,7 +134,7 @@ def test_a_rule_that_raises_is_recorded_and_everything_else_goes_on(monkeypatch:
     lines = random_lines(8, 120)
     results = []
     for _ in range(2):
-        engine, rows = Engine(), {}
+        engine, rows = Engine(), dict[bytes, bytes]()
         out = []
         for offset, value in enumerate(entries(lines)):
             while not engine.apply(offset, value):
@@ -152,7 +153,9 @@ class TestClock:
 
     def engine(self, since: dict[str, int | None] | None = None) -> Engine:
         engine = Engine()
-        named = {source: None if at is None else from_ms(at) for source, at in (since or {}).items()}
+        named: dict[str, datetime | None] = {
+            source: None if at is None else from_ms(at) for source, at in (since or {}).items()
+        }
         engine.step(0, SourcesEntry(v=1, expected=["meetings/0", "pairs/0"], since=named, clock="wall", topic_ids={}))
         fact, arrived_ms, topic = make_fact({"type": "pair.changed", "at": "0d"}, 1, START_MS)
         source = Coordinates(topic=topic, partition=0, offset=0)
@@ -198,7 +201,7 @@ class TestClock:
 
     def test_the_first_since_of_a_source_stands(self) -> None:
         engine = self.engine(since={"meetings/0": None})
-        later = {"meetings/0": from_ms(START_MS + 30 * DAY_MS)}
+        later: dict[str, datetime | None] = {"meetings/0": from_ms(START_MS + 30 * DAY_MS)}
         engine.step(2, SourcesEntry(v=1, expected=["meetings/0", "pairs/0"], since=later, clock="wall", topic_ids={}))
         assert self.progress(engine, pairs=60, meetings=60)[0] == "opened"
 
@@ -208,6 +211,27 @@ class TestClock:
         engine.step(2, GapEntry(v=1, source="meetings/0", first=gap["from"], last=gap["to"]))
         assert self.progress(engine, pairs=14.9, meetings=14.9) == []
         assert self.progress(engine, pairs=15, meetings=15) == ["opened"]
+
+
+def test_a_recreated_topic_is_not_taken_for_repeats() -> None:
+    first = SourcesEntry(v=1, expected=["pairs/0"], since={}, clock="wall", topic_ids={"pairs": "one"})
+    again = SourcesEntry(v=1, expected=["pairs/0"], since={}, clock="wall", topic_ids={"pairs": "two"})
+    gap = GapEntry(v=1, source="pairs/0", first=from_ms(START_MS), last=from_ms(START_MS + 1))
+    source = Coordinates(topic="pairs", partition=0, offset=0)
+    for entry, taken in ((first, 1), (again, 2), (gap, 2)):
+        engine, rows = Engine(), dict[bytes, bytes]()
+        engine.step(0, first)
+        for number, before in ((1, first), (2, entry)):
+            engine.step(engine.applied + 1, before)
+            stored(engine, rows)
+            engine = Engine()
+            engine.restore(rows.items())
+            fact, arrived_ms, _ = make_fact(
+                {"type": "pair.changed", "at": "0d", "pair_id": f"p{number}"}, number, START_MS
+            )
+            at = from_ms(arrived_ms)
+            engine.step(engine.applied + 1, FactEntry(v=1, source=source, arrived_at=at, fact=fact))
+        assert len(engine.state.table.keys(b"p")) == taken
 
 
 class TestRuleSets:
@@ -276,14 +300,14 @@ class TestRuleSets:
         stored(engine, rows)
         resumed = Engine()
         resumed.restore(rows.items())
-        assert [each.at_ms for each in self.move_to(resumed, 20)][0] == START_MS + 5 * DAY_MS
+        assert next(each.at_ms for each in self.move_to(resumed, 20)) == START_MS + 5 * DAY_MS
 
 
 def test_an_erased_participant_is_gone_from_state_and_dropped_when_named_again() -> None:
-    lines = [{"type": "pair.changed", "at": "0d", "mentee_ids": ["erika-1"]},
+    lines: list[dict[str, Any]] = [{"type": "pair.changed", "at": "0d", "mentee_ids": ["erika-1"]},
              {"type": "rating.submitted", "at": "1d", "participant_id": "erika-1", "rating": 1},
              {"type": "activity.message_sent", "at": "2d", "participant_id": "erika-1"}]  # fmt: skip
-    engine, rows = Engine(), {}
+    engine, rows = Engine(), dict[bytes, bytes]()
     for value in entries(lines):
         engine.apply(engine.applied + 1, value)
     stored(engine, rows)
@@ -317,12 +341,12 @@ def test_facts_of_a_pair_nobody_announced_are_dropped_after_thirty_days() -> Non
 
 
 def test_state_of_later_code_is_refused() -> None:
-    engine, rows = Engine(), {}
+    engine, rows = Engine(), dict[bytes, bytes]()
     for value in entries([{"type": "pair.changed", "at": "0d"}]):
         engine.apply(engine.applied + 1, value)
     stored(engine, rows)
     key = pair_key("program", "pair")
     rows[key] = rows[key].replace(b"\x01", b"\x63", 1)
     later = Engine()
-    with pytest.raises(NewerState):
+    with pytest.raises(NewerStateError):
         later.restore(rows.items())

@@ -98,8 +98,8 @@ def test_faust_counts_a_message_into_the_gap_before_it() -> None:
     """Why our topics are declared without acks: with chunks this made each commit advance by one chunk only."""
 
     class Tracking:
-        _committed_offset: dict[TP, int | None] = {TP("t", 0): None}  # noqa: RUF012
-        _gap: dict[TP, Any] = {TP("t", 0): IntervalTree()}  # noqa: RUF012
+        _committed_offset: dict[TP, int | None] = {TP("t", 0): None}
+        _gap: dict[TP, Any] = {TP("t", 0): IntervalTree()}
 
     asyncio.run(faust_consumer.Consumer._add_gap(Tracking(), TP("t", 0), 5, 9))  # type: ignore[arg-type]
     (gap,) = Tracking._gap[TP("t", 0)]

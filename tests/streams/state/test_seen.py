@@ -11,7 +11,7 @@ additions = st.lists(st.tuples(values, st.integers(0, 12)), max_size=300)
 
 def replay(steps: list[tuple[int, int]]) -> tuple[Seen, list[bool], dict[int, int]]:
     """Feed additions in the order of their days; returns the memory, what it answered, and a plain model."""
-    seen, answers, model = Seen(), [], {}
+    seen, answers, model = Seen(), list[bool](), dict[int, int]()
     for value, day in sorted(steps, key=lambda step: step[1]):
         seen.expire(day)
         model = {known: since for known, since in model.items() if since >= day - KEEP_DAYS}

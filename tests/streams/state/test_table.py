@@ -11,7 +11,7 @@ from streams.engine import Engine
 from streams.state.pair import PairState
 from streams.state.table import (
     HOT_LIMIT,
-    NewerState,
+    NewerStateError,
     Table,
     decode_record,
     pair_key,
@@ -43,7 +43,8 @@ def test_there_are_golden_state_files() -> None:
 
 @pytest.mark.parametrize("path", golden_files(), ids=lambda path: path.stem)
 def test_state_written_by_earlier_code_is_still_read(path: Path) -> None:
-    """A file per state version, written by `python -m tests.streams.state.test_table`; never rewritten for an old version."""
+    """A file per state version, written by `python -m tests.streams.state.test_table`; never rewritten for an old
+    version."""
     stored_rows = {bytes.fromhex(key): bytes.fromhex(value) for key, value in json.loads(path.read_text()).items()}
     engine = Engine()
     engine.restore(stored_rows.items())
@@ -62,7 +63,7 @@ def test_a_record_of_an_earlier_version_with_fewer_fields_is_read() -> None:
 
 def test_a_record_of_a_later_version_is_refused_whatever_its_shape() -> None:
     for later in ([2, 0, {}], [2, "changed"]):
-        with pytest.raises(NewerState, match="version 2"):
+        with pytest.raises(NewerStateError, match="version 2"):
             decode_record(b"pprogram/pair", msgspec.msgpack.encode(later))
 
 
