@@ -66,12 +66,19 @@ class HostRow(msgspec.Struct, frozen=True):
     topic_ids: dict[str, str]
 
 
-async def topology_of(kafka: KafkaSettings, topics: LaneTopics) -> Topology:
+async def topology_of(kafka: KafkaSettings, topics: LaneTopics, patience_s: float = 3.0) -> Topology:
     """Ask the broker for partition counts and topic ids.
+
+    Args:
+        patience_s: how long to wait for a topic not there: brokers learn of a topic a moment after its creation.
 
     Raises: Refusal when a topic is missing or the counts differ.
     """
     counts = await partition_counts(kafka, topics.all())
+    deadline = time.monotonic() + patience_s
+    while len(counts) < len(topics.all()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.3)
+        counts = await partition_counts(kafka, topics.all())
     for name in topics.all():
         if name not in counts:
             raise Refusal(f"Topic {name} does not exist. Create the topics first (ebb topics create).")

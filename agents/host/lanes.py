@@ -79,6 +79,9 @@ class Lanes:
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._fenced: dict[int, asyncio.TimerHandle] = {}
         self._told: dict[int, int] = {}
+        self._assigned: frozenset[int] = frozenset()
+        self._assignments = 0
+        self._opened_in: dict[int, int] = {}
         self._monitor: asyncio.Task[None] | None = None
 
     def start(self, topology: Topology) -> None:
@@ -104,6 +107,8 @@ class Lanes:
     def assign(self, partitions: Collection[int]) -> None:
         """Take over a new assignment. Only starts tasks: Kafka's heartbeat waits for the rebalance callback this is
         called from."""
+        self._assigned = frozenset(partitions)
+        self._assignments += 1
         for partition in [p for p in self._fenced if p not in partitions]:
             self._fenced.pop(partition).cancel()
         for partition in [p for p in self._lanes if p not in partitions]:
@@ -156,6 +161,7 @@ class Lanes:
         if timer is not None:
             timer.cancel()
         self._flow.hold(partition)
+        self._opened_in[partition] = self._assignments
         self._lanes[partition] = Lane(
             partition,
             fold=self._fold_of(partition),
@@ -187,7 +193,17 @@ class Lanes:
             if self._lanes.get(lane.partition) is lane:
                 del self._lanes[lane.partition]
                 self._closing[lane.partition] = self._spawn(self._close(lane), f"close-lane-{lane.partition}")
-                self._fenced[lane.partition] = loop.call_later(FENCED_PATIENCE_S, self._still_fenced, lane.partition)
+                if lane.partition in self._assigned and self._opened_in[lane.partition] < self._assignments:
+                    # We slept, somebody else had the partition in between, and it is ours again since: nobody would
+                    # take it over. Once per assignment, so two workers that both believe so cannot go on fencing each
+                    # other.
+                    self._opening[lane.partition] = self._spawn(
+                        self._open(lane.partition), f"open-lane-{lane.partition}"
+                    )
+                else:
+                    self._fenced[lane.partition] = loop.call_later(
+                        FENCED_PATIENCE_S, self._still_fenced, lane.partition
+                    )
         else:
             log.error("lane %d", lane.partition, exc_info=error)
             fatal(f"lane {lane.partition} failed after entry {lane.durable}", error)

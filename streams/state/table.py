@@ -127,6 +127,10 @@ class Table:
             record = self._hot.get(key)
             yield key, record if record is not None else decode_record(key, self._cold[key])
 
+    def stored(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every record as it was last encoded; what has changed since is not in it."""
+        return iter(self._cold.items())
+
     def flush(self) -> list[tuple[bytes, bytes | None]]:
         """Encode what changed; None marks a deleted record."""
         rows: list[tuple[bytes, bytes | None]] = []

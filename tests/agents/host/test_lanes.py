@@ -182,6 +182,27 @@ def test_a_fenced_lane_whose_partition_is_not_taken_away_ends_the_process(
     run(embedded, test)
 
 
+def test_a_lane_kept_over_a_rebalance_and_fenced_after_it_is_opened_again_once(embedded: EmbeddedBroker) -> None:
+    """A worker slept, another had its partition meanwhile, and the next assignment gave it back: no further one will
+    come."""
+
+    async def test(stage: Stage) -> None:
+        await stage.assigned(0)
+        kept = stage.lanes.open_lanes[0]
+        await stage.assigned(0)
+        assert stage.lanes.open_lanes[0] is kept
+        stage.lanes._ended(kept, ProducerFenced())
+        await stage.until(lambda: 0 in stage.lanes.open_lanes and stage.lanes.are_ready())
+        second = stage.lanes.open_lanes[0]
+        assert second is not kept
+        stage.lanes._ended(second, ProducerFenced())
+        await asyncio.sleep(0.3)
+        assert not stage.lanes.open_lanes
+        await stage.assigned(0)
+
+    run(embedded, test)
+
+
 def test_a_refusal_of_one_lane_is_the_workers(embedded: EmbeddedBroker) -> None:
     async def test(stage: Stage) -> None:
         await stage.assigned(0)
