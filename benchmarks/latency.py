@@ -66,7 +66,8 @@ def _announce(producer: Producer, topics: Topics, count: int) -> None:
         pair = {
             "event_id": f"pair-{number}", "type": "pair.changed", "program_id": program, "pair_id": f"pair-{number}",
             "occurred_at": instant_text(from_ms(now_ms)), "matched_at": instant_text(from_ms(now_ms)),
-            "kind": "one_to_one", "mentor_ids": [f"mentor-{number}"], "mentee_ids": [f"mentee-{number}"], "state": "active",
+            "kind": "one_to_one", "mentor_ids": [f"mentor-{number}"],
+            "mentee_ids": [f"mentee-{number}"], "state": "active",
         }  # fmt: skip
         producer.produce(topics.real("pairs"), json.dumps(pair).encode(), f"{program}/pair-{number}".encode())
         producer.poll(0)

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from agents.cli.backtest import command as backtest_command
 from agents.host.clients import KafkaSettings
+from agents.ingest.sources import ORDER
 from agents.recorder import record_journal
 from agents.recordings import Recording
 from agents.topics import partitions_of
@@ -25,7 +26,7 @@ from deploy.kafka.broker import KafkaBroker, free_port
 from schemas.base import to_ms
 from schemas.journal import ProgressEntry, decode_entry
 from schemas.outbound import decode_intervention
-from schemas.topics import CATALOGUE, INBOUND, INTERVENTIONS, JOURNAL, Topic, Topics
+from schemas.topics import CATALOGUE, INTERVENTIONS, JOURNAL, Topic, Topics
 from streams.partitioner import partition_for
 from tests.conftest import Broker
 
@@ -82,8 +83,8 @@ def partition_of(record: Inbound) -> int:
 
 
 def as_ingest_merges(records: Sequence[Inbound]) -> list[Inbound]:
-    """Order records as ingest does when all are there before it starts: by arrival, topic of the catalogue, partition."""
-    rank = {name: number for number, name in enumerate(INBOUND)}
+    """Order records as ingest does when all are there before it starts: by arrival, topic, partition."""
+    rank = {name: number for number, name in enumerate(ORDER)}
     return sorted(records, key=lambda record: (record.arrived_ms, rank[record.topic], partition_of(record)))
 
 
@@ -106,7 +107,9 @@ def run_live(broker: Broker, prefix: str, records: Sequence[Inbound], folder: Pa
 
 def backtest(recording: Path, out: Path) -> bytes:
     """Run `ebb backtest` under the recorded rules; returns its interventions, as bytes of the file."""
-    done = CliRunner().invoke(backtest_command, [str(recording), "--rules", "recorded", "--jobs", "1", "--out", str(out)])
+    done = CliRunner().invoke(
+        backtest_command, [str(recording), "--rules", "recorded", "--jobs", "1", "--out", str(out)]
+    )
     assert done.exit_code == 0, done.output
     return (out / "interventions.jsonl").read_bytes()
 

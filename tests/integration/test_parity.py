@@ -6,7 +6,11 @@ named after its seed, so what differs names the log that shows it. Everything is
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -18,11 +22,12 @@ from hypothesis import strategies as st
 
 from agents.embedded import EmbeddedBroker
 from deploy.kafka.broker import KafkaBroker
-from examples.oulad.facts import line
+from examples.oulad.facts import facts, line
 from examples.oulad.rows import InboundRecord
 from schemas.base import to_ms
 from schemas.journal import SourcesEntry, decode_entry, encode_entry
 from tests.integration.parity_harness import (
+    ROOT,
     Outcome,
     as_ingest_merges,
     backtest,
@@ -35,6 +40,8 @@ from tests.scenarios.runner import START, make_fact
 from tests.streams.logs import random_lines
 
 LOGS: Final = 200
+DEMO_PAIRS_HERE: Final = 300
+"""Of the 4,400 of the demo, spread over all its programs: what the embedded broker can hold all at once."""
 PREFIX: Final = "parity."
 """The same on both brokers: it is part of an intervention's headers."""
 
@@ -125,3 +132,41 @@ def test_raw_facts_give_the_same_interventions_but_for_coordinates(
 ) -> None:
     replayed = backtest(write_lines(logs, tmp_path / "facts.jsonl"), tmp_path / "backtest")
     assert without_sources(replayed) == without_sources(on_embedded.lines)
+
+
+def test_a_year_of_the_demos_data_gives_the_same_bytes_on_both_brokers_and_in_a_backtest(
+    embedded: EmbeddedBroker, kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    records = as_ingest_merges(list(facts(datetime(2026, 1, 1, tzinfo=UTC), DEMO_PAIRS_HERE)))
+    outcomes = []
+    for name, broker in (("embedded", embedded), ("kafka", kafka)):
+        folder = tmp_path / name
+        folder.mkdir()
+        outcomes.append(run_live(broker, "year.", records, folder))
+        check(outcomes[-1], folder)
+    mine, theirs = outcomes
+    assert "rating.low" in rules_of(mine)
+    assert mine.interventions == theirs.interventions
+    replayed = backtest(write_lines(records, tmp_path / "facts.jsonl"), tmp_path / "backtest")
+    assert without_sources(replayed) == without_sources(mine.lines)
+
+
+@pytest.mark.slow
+def test_a_backtest_of_the_demos_recording_gives_the_demos_interventions(tmp_path: Path) -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("EBB_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "agents.cli", "demo"],
+        cwd=tmp_path,
+        env=own | {"PYTHONPATH": str(ROOT), "EBB_DATA_DIR": str(tmp_path / "demo")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "Nothing is left over." in done.stdout
+    published = (tmp_path / "demo" / "interventions.jsonl").read_bytes()
+    assert published
+    assert backtest(tmp_path / "demo" / "journal.parquet", tmp_path / "backtest") == published

@@ -84,9 +84,8 @@ class Load(threading.Thread):
             "event_id": f"switch-{number}",
             "type": "ruleset.activated",
             "occurred_at": _instant(at_ms),
-            "program_id": "*",
             "scope": "*",
-            "ruleset": {"rules": {"first_meeting.missing": {"enabled": number % 2 == 0}}},
+            "ruleset": {"rules": {"first_meeting.missing": {"not_scheduled_after": f"{7 + number % 3}d"}}},
             "backfill": "emit",
         }
         self._deliver(RULESETS, b"*", msgspec.json.encode(tree), at_ms)
