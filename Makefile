@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := schemas streams agents
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench kafka requirements
+.PHONY: help venv demo test check bench bench-quick detectors kafka requirements
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,12 +25,18 @@ test: venv ## All tests; those that need a real Kafka are skipped where java or 
 check: venv ## What review asks for: format, lint, types, import contracts, quick tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES) deploy tools tests
+	$(BIN)/mypy $(PACKAGES) deploy tools benchmarks examples tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not slow and not integration"
 
 bench: venv ## The numbers of the README, on a real Kafka
 	@$(BIN)/python -m benchmarks
+
+bench-quick: venv ## The same with small loads, in about two minutes
+	@$(BIN)/python -m benchmarks --quick
+
+detectors: venv ## Figures of the rate detector beside the published ones (minutes; seeded)
+	@$(BIN)/python -m benchmarks.detectors
 
 kafka: venv ## A real Kafka broker on a free loopback port, until Ctrl-C
 	@$(BIN)/python -m deploy.kafka.broker
