@@ -2,7 +2,7 @@
 
 Two forms of the same thing. What is stored: chunks of at most 32 hashes (256 B) per day, of which only the last is
 ever rewritten, so a fact costs 8 B of state whatever the size of its program. What is looked up: one open-addressing
-table over all days, 16 to 48 B per hash, where a Python `set` would take 70. Hashes of a day that fell out stay in
+table over all days, 12 to 28 B per hash, where a Python `set` would take 70. Hashes of a day that fell out stay in
 the table until it is full or until one of them might be taken for a repeat; only then is it rebuilt from the chunks.
 
 A false repeat needs two ids of one week and partition with the same 64-bit hash: at a million facts a week, once in
@@ -72,7 +72,7 @@ class Seen:
         if day != self._day or len(self._tail) >= CHUNK_BYTES:
             self._open(day)
         self._tail += value.to_bytes(8, "little")
-        if self._used * 2 > mask:
+        if self._used * 3 > mask * 2:
             self._rebuild()
         return True
 
@@ -115,7 +115,7 @@ class Seen:
 
     def _rebuild(self) -> None:
         size, count = _SMALLEST, len(self)
-        while size < 3 * count:
+        while size * 9 < count * 16:
             size *= 2
         table, mask = array("Q", bytes(8 * size)), size - 1
         for chunk in self._chunks.values():

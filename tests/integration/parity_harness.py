@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from click.testing import CliRunner
@@ -33,6 +33,7 @@ from tests.conftest import Broker
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PARTITIONS: Final = 8
 _PATIENCE_S: Final = 60.0
+_NO_LEADER_YET: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
 class Inbound(Protocol):
@@ -51,11 +52,14 @@ class Inbound(Protocol):
     def arrived_ms(self) -> int: ...
 
 
+AnyInbound = TypeVar("AnyInbound", bound=Inbound)
+
+
 class Published(NamedTuple):
-    """An intervention as it was read from Kafka."""
+    """A record as it was read from Kafka."""
 
     timestamp_ms: int
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
 
@@ -82,7 +86,7 @@ def partition_of(record: Inbound) -> int:
     return partition_for(record.key.partition(b"/")[0], PARTITIONS)
 
 
-def as_ingest_merges(records: Sequence[Inbound]) -> list[Inbound]:
+def as_ingest_merges(records: Sequence[AnyInbound]) -> list[AnyInbound]:
     """Order records as ingest does when all are there before it starts: by arrival, topic, partition."""
     rank = {name: number for number, name in enumerate(ORDER)}
     return sorted(records, key=lambda record: (record.arrived_ms, rank[record.topic], partition_of(record)))
@@ -243,13 +247,19 @@ class _Reader:
         self._consumer.close()
 
     def journal_ends(self) -> list[int]:
+        """Offset after the last entry, by partition; empty while a topic just made has no leaders yet."""
         places = [TopicPartition(self._journal, number) for number in range(PARTITIONS)]
-        return [self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        try:
+            return [self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER_YET:
+                raise
+            return []
 
     def journal_is_whole(self, newest_ms: int) -> bool:
         """Whether each partition ends with the progress that ingest tells when all is forwarded."""
         starts = [end - 1 for end in self.journal_ends()]
-        if min(starts) < 0:
+        if min(starts, default=-1) < 0:
             return False
         lasts = [decode_entry(messages[-1].value) for messages in self._read(self._journal, starts)]
         return all(isinstance(one, ProgressEntry) and newest_ms in map(to_ms, one.sources.values()) for one in lasts)
@@ -268,12 +278,14 @@ class _Reader:
                 error, partition = message.error(), message.partition()
                 assert partition is not None
                 if error is None:
-                    headers = tuple((name, value) for name, value in message.headers() or [])
-                    published = (message.timestamp()[1], message.key() or b"", message.value() or b"", headers)
-                    found[partition].append(Published(*published))
+                    found[partition].append(_published(message))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard(partition)
                 else:
                     raise KafkaException(error)
         self._consumer.unassign()
         return found
+
+
+def _published(message: Any) -> Published:
+    return Published(message.timestamp()[1], message.key(), message.value(), tuple(message.headers() or ()))

@@ -107,8 +107,12 @@ class Arena:
             if worker.process.poll() is None:
                 assert worker.end() == 0, worker.log.read_text()[-4000:]
         last = self.worker("--only", "engine")
+        deadline = time.monotonic() + timeout_s
+        while last.log.read_text().count(" open at entry ") < PARTITIONS:  # before that it may not even heed SIGTERM
+            assert time.monotonic() < deadline, last.log.read_text()[-4000:]
+            time.sleep(0.1)
         self._wait_settled(timeout_s, with_ingest=False)
-        assert last.end() == 0
+        assert last.end() == 0, last.log.read_text()[-4000:]
 
     def _wait_settled(self, timeout_s: float, *, with_ingest: bool) -> None:
         deadline = time.monotonic() + timeout_s

@@ -20,7 +20,15 @@ PAIRS, PROGRAMS = 3_000, 60
 DAYS = 45
 BAD_EVERY, ERASE_EVERY, SWITCH_EVERY = 120, 2_500, 15_000
 _BLOCK = 50
-_BAD = (b"not json", b"", b"{}", b"\xff\xfe", b'{"type":"rating.submitted","rating":NaN}', b"[" * 2_000, b'{"type":"no.such"}')
+_BAD = (
+    b"not json",
+    b"",
+    b"{}",
+    b"\xff\xfe",
+    b'{"type":"rating.submitted","rating":NaN}',
+    b"[" * 2_000,
+    b'{"type":"no.such"}',
+)
 
 
 class Load(threading.Thread):

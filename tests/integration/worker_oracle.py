@@ -178,9 +178,7 @@ class Oracle:
                 found.setdefault((name, letter.partition), set()).add(letter.offset)
         return found
 
-    def _unaccounted(
-        self, taken: dict[tuple[str, int], list[int]], dead: dict[tuple[str, int], set[int]]
-    ) -> list[str]:
+    def _unaccounted(self, taken: dict[tuple[str, int], list[int]], dead: dict[tuple[str, int], set[int]]) -> list[str]:
         """Every inbound record stands in the journal or among the dead letters, and in one of them only."""
         wrong = []
         for (real, partition), stretch in self._reader.stretches(self._sources).items():
@@ -188,7 +186,7 @@ class Oracle:
             good, bad = set(taken.get(source, ())), dead.get(source, set())
             if good & bad:
                 wrong.append(f"{source}: {len(good & bad)} records are both facts and dead letters")
-            if (missing := set(range(stretch.end)) ^ (good | bad)):
+            if missing := set(range(stretch.end)) ^ (good | bad):
                 wrong.append(f"{source}: {len(missing)} of {stretch.end} unaccounted for, first {min(missing)}")
         return wrong
 
