@@ -21,9 +21,8 @@ from pathlib import Path
 import pytest
 
 from agents import topics as clusters
-from agents.host.clients import KafkaSettings
 from deploy.kafka.broker import KafkaBroker
-from schemas.topics import CATALOGUE, INTERVENTIONS, Topics
+from schemas.topics import CATALOGUE, Topics
 from tests.conftest import start_kafka
 from tests.integration.supervision import SupervisedWorker, Supervisor
 from tests.integration.worker_load import Load

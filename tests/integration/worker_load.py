@@ -58,10 +58,9 @@ class Load(threading.Thread):
         assert self._producer.flush(30) == 0
 
     def run(self) -> None:
-        began, facts = time.monotonic(), 0
-        for record in self._platform.facts():
+        began = time.monotonic()
+        for facts, record in enumerate(self._platform.facts(), 1):
             self._send(record)
-            facts += 1
             if facts % BAD_EVERY == 0:
                 self._send((record[0], record[1], self._dice.choice(_BAD), record[3]))
             if facts % ERASE_EVERY == 0:

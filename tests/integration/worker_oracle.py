@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from agents.app import engine_group
 from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.ingest.agent import group_of
