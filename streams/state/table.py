@@ -16,7 +16,7 @@ from streams.state.participant import ParticipantState
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Record
 
-HOT_LIMIT: Final = 5_000
+HOT_LIMIT: Final = 20_000
 
 _KINDS: Final[dict[int, type[Record]]] = {
     ord("p"): PairState,
