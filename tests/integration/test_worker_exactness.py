@@ -46,7 +46,12 @@ PLACES = (
 )
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900 if FULL else 240)]
+# Ingest stood still once after a pause and a rebalance (docs/weaknesses.md); until that is mended this is asked for.
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(900 if FULL else 240),
+    pytest.mark.skipif("EBB_FAULTS" not in os.environ, reason="set EBB_FAULTS=slice or EBB_FAULTS=full"),
+]
 
 
 class Arena:
