@@ -25,7 +25,8 @@ class SupervisedWorker:
         self.log = folder / f"{name}.log"
         self._command = command
         self._folder = folder
-        self._environment = {key: text for key, text in os.environ.items() if not key.startswith("EBB_")} | environment
+        own = {key: text for key, text in os.environ.items() if not key.startswith("EBB_")}
+        self._environment = {**own, **environment}
         self.process = self.start()
 
     def start(self, failpoint: str = "") -> subprocess.Popen[bytes]:

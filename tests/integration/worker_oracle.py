@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -144,7 +144,7 @@ class Oracle:
         )
 
     def _fold(
-        self, journal: list[object], taken: dict[tuple[str, int], list[int]]
+        self, journal: list[Any], taken: dict[tuple[str, int], list[int]]
     ) -> tuple[dict[bytes, bytes], list[Message]]:
         """Fold one partition with a flush only where the engine asks for one, and once more at the end."""
         engine = Engine(source=ce_source(self._topics.prefix))
@@ -189,9 +189,9 @@ class Oracle:
                 wrong.append(f"{source}: {len(missing)} of {stretch.end} unaccounted for, first {min(missing)}")
         return wrong
 
-    def _read(self, name: str) -> list[list[object]]:
+    def _read(self, name: str) -> list[list[Any]]:
         places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
-        found: list[list[object]] = [[] for _ in places]
+        found: list[list[Any]] = [[] for _ in places]
         for message in self._reader.read(self._reader.stretches(places)):
             found[message.partition()].append(message)
         return found
