@@ -157,7 +157,7 @@ class Oracle:
             messages.extend(flushed.interventions)
 
         for message in journal:
-            offset, value = message.offset(), message.value()  # type: ignore[attr-defined]
+            offset, value = message.offset(), message.value()
             entry = decode_entry(value)
             if isinstance(entry, FactEntry | EraseEntry | RulesetEntry) and entry.source is not None:
                 taken.setdefault((entry.source.topic, entry.source.partition), []).append(entry.source.offset)
@@ -171,7 +171,7 @@ class Oracle:
         found: dict[tuple[str, int], set[int]] = {}
         for messages in self._read(DEAD_LETTERS):
             for message in messages:
-                letter = read_headers(message.headers() or [])  # type: ignore[attr-defined]
+                letter = read_headers(message.headers() or [])
                 assert letter is not None
                 name = self._topics.catalogue(letter.topic) or letter.topic
                 found.setdefault((name, letter.partition), set()).add(letter.offset)
