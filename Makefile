@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := schemas streams agents
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench bench-quick detectors kafka requirements
+.PHONY: help venv demo test faults check bench bench-quick detectors kafka requirements
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: runtime ## A year of mentoring-like data becomes interventions, on a broke
 
 test: venv ## All tests; those that need a real Kafka are skipped where java or mvn is missing
 	@$(BIN)/python -m pytest
+
+faults: venv ## Kills, pauses, rebalances, broken brokers and networks on a real Kafka, against the oracles; over an hour
+	@EBB_FAULTS=full $(BIN)/python -m pytest tests/faults -q
 
 check: venv ## What review asks for: format, lint, types, import contracts, quick tests
 	$(BIN)/ruff format --check .

@@ -76,7 +76,7 @@ class Worker:
         self._apps: list[ChunkApp] = []
         self._engine_app: Any = None
         fold_of, self.folds = engines(settings.topic_prefix)
-        self.metrics = Metrics(self.folds)
+        self.metrics = Metrics(self.folds, settings.program_metrics)
         self.health = Health(self.report, self.metrics.registry, self._refresh)
         if only != "engine":
             self._ingest = build_ingest(
@@ -142,7 +142,8 @@ class Worker:
 
     def _refresh(self) -> None:
         lanes = self._lanes
-        self.metrics.observe_engines(frozenset(lanes.open_lanes) if lanes is not None else frozenset())
+        open_lanes = {} if lanes is None else lanes.open_lanes
+        self.metrics.observe_engines({number: lane.is_open for number, lane in open_lanes.items()})
 
     def _refuse(self, refusal: Refusal) -> None:
         """Go red, say one sentence, end: with a moment between, so that whoever asks right now is told why."""

@@ -3,53 +3,112 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final, NamedTuple
 
 from schemas.outbound import ce_source, decode_intervention
 from streams.engine import Engine
 from streams.outcome import Flush
+from streams.rules import RULES_BY_ID
+
+#: One step in so many is timed: reading a clock for each would cost more than all other metrics together.
+TIMED_EVERY: Final = 64
+_SPOKEN: Final = frozenset({"opened", "escalated", "evidence_added"})
+_PROGRAM, _TALLY, _TONE = b"g", b"t", b"/tone/"
 
 
 class Decided(NamedTuple):
-    """What interventions are counted by."""
+    """What interventions are counted by; `withheld` is why one is not delivered, None when it is."""
 
     rule: str
     severity: str
     change: str
+    withheld: str | None
+
+
+@dataclass(slots=True)
+class Done:
+    """What a commit made durable, as far as metrics want to know.
+
+    Attributes:
+        arrivals_ms: timestamps of the inbound records that made interventions, where a fact did.
+        steps: seconds of the steps that were timed.
+    """
+
+    decided: Counter[Decided] = field(default_factory=Counter)
+    arrivals_ms: list[int] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
 
 
 class EngineFold:
-    """`agents.host.fold.Fold` over an `Engine`; it keeps count of what each flush hands over and decides nothing.
+    """`agents.host.fold.Fold` over an `Engine`; it remembers what each flush hands over and decides nothing.
 
     Attributes:
-        decided: interventions handed over since they were last taken; a lane commits every flush or dies with it.
+        programs: the stored programs by key, as of the last commit.
+        tones: the stored tallies of what answers sound like, likewise.
     """
 
-    def __init__(self, source: str) -> None:
-        self.engine = Engine(source=source)
-        self.decided: Counter[Decided] = Counter()
+    def __init__(self, source: str, partition: int = 0) -> None:
+        self.engine = Engine(source=source, partition=partition)
+        self.programs: dict[bytes, bytes] = {}
+        self.tones: dict[bytes, bytes] = {}
+        self._flushed: list[tuple[bytes, bytes | None]] = []
+        self._done = Done()
 
     @property
     def applied(self) -> int:
         return self.engine.applied
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        self.engine.restore(rows)
+        self.engine.restore(self._noting(rows))
 
     def apply(self, offset: int, value: bytes) -> bool:
-        return self.engine.apply(offset, value)
+        if offset % TIMED_EVERY:
+            return self.engine.apply(offset, value)
+        began = perf_counter()
+        is_whole = self.engine.apply(offset, value)
+        self._done.steps.append(perf_counter() - began)
+        return is_whole
 
     def pending(self) -> int:
         return self.engine.pending()
 
     def flush(self) -> Flush:
         flush = self.engine.flush()
+        done = self._done
         for message in flush.interventions:
             # Interventions are few beside facts: reading one back costs less than a hook in the core would confuse.
             record = decode_intervention(message.value)
-            self.decided[Decided(record.rule.id, record.severity, record.change)] += 1
+            withheld = (record.delivery_reason or "unknown") if record.delivery == "none" else None
+            done.decided[Decided(record.rule.id, record.severity, record.change, withheld)] += 1
+            if record.change in _SPOKEN and not RULES_BY_ID[record.rule.id].is_absence:
+                done.arrivals_ms.append(message.timestamp_ms)
+        self._flushed += [row for row in flush.rows if row[0][0] in b"gt" and _is_shown(row[0])]
         return flush
+
+    def committed(self) -> Done:
+        """The flushes since the last call are durable. Returns: what they did."""
+        for key, value in self._flushed:
+            kept = self.programs if key[:1] == _PROGRAM else self.tones
+            if value is None:
+                kept.pop(key, None)
+            else:
+                kept[key] = value
+        done, self._flushed, self._done = self._done, [], Done()
+        return done
+
+    def _noting(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        for row in rows:
+            key, value = row
+            if key[0] in b"gt" and _is_shown(key):
+                (self.programs if key[:1] == _PROGRAM else self.tones)[key] = value
+            yield row
+
+
+def _is_shown(key: bytes) -> bool:
+    return key[:1] == _PROGRAM or (key[:1] == _TALLY and _TONE in key)
 
 
 def engines(prefix: str) -> tuple[Callable[[int], EngineFold], dict[int, EngineFold]]:
@@ -58,7 +117,7 @@ def engines(prefix: str) -> tuple[Callable[[int], EngineFold], dict[int, EngineF
     folds: dict[int, EngineFold] = {}
 
     def fold_of(partition: int) -> EngineFold:
-        folds[partition] = EngineFold(source)
+        folds[partition] = EngineFold(source, partition)
         return folds[partition]
 
     return fold_of, folds

@@ -49,6 +49,9 @@ class Settings(BaseModel):
     data_dir: File = Field(None, description="Where files may be written.")
     host: str = Field("127.0.0.1", description="Address of the port for health and metrics.")
     port: int = Field(9464, ge=0, le=65_535, description="Port for health and metrics; 0 for none.")
+    program_metrics: bool = Field(
+        True, description="Whether each program gets series of its own, about 30 (docs/observability.md)."
+    )
     clock: Literal["wall", "records"] = Field(
         "wall", description="What moves the engine's clock; `records` for ordered history into an empty cluster."
     )
@@ -58,6 +61,9 @@ class Settings(BaseModel):
     session_timeout_s: float = Field(10.0, ge=6, le=30, description="How long a silent worker keeps its partitions.")
     rebuild_lost_state: bool = Field(
         False, description="Start once with true where state was lost: folds the journal anew and publishes again."
+    )
+    recipients_file: Path = Field(
+        Path("recipients.toml"), description="Who the notifier can tell, and how: deploy/recipients.example.toml."
     )
     kafka_security_protocol: SecurityProtocol = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL."

@@ -97,7 +97,7 @@ def run(pairs: int, months: float) -> tuple[Figures, Figures]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         journal, lines = write(folder, pairs, months)
-        recorded = measure(lambda: backtest_journal(Recording(journal), journal, folder / "one", None))
+        recorded = measure(lambda: backtest_journal(Recording(journal), folder / "one", None))
         raw = measure(lambda: backtest_facts(FactFiles(lines), folder / "two", None))
     return recorded, raw
 
@@ -107,7 +107,7 @@ def profile(pairs: int, months: float) -> None:
     with tempfile.TemporaryDirectory() as name:
         journal, _ = write(Path(name), pairs, months)
         recording, profiler = Recording(journal), cProfile.Profile()
-        profiler.runcall(backtest_journal, recording, journal, Path(name) / "out", None)
+        profiler.runcall(backtest_journal, recording, Path(name) / "out", None)
         pstats.Stats(profiler, stream=sys.stdout).sort_stats("tottime").print_stats(40)
 
 

@@ -1,4 +1,4 @@
-"""What the rate detector does in simulation, beside what is published or required: `python -m benchmarks.detectors`.
+"""What the detectors do in simulation, beside what is published or required: `python -m benchmarks.detectors`.
 
 Every figure follows from a seed, so two machines print the same but for the cost in the last line. A few minutes on one
 core; `--quick` takes a tenth.
@@ -12,6 +12,10 @@ from statistics import median
 from streams.calendar import WEEK_MS, calendar_of
 from streams.clock import DAY_MS
 from streams.detectors.rate import Event, advance, submit
+from streams.detectors.renewal import RenewalParams
+from streams.detectors.share import ShareParams
+from tests.streams.detectors import renewal_simulation as renewal
+from tests.streams.detectors import share_simulation as share
 from tests.streams.detectors.simulation import (
     START_MS,
     SurveyProgram,
@@ -60,9 +64,9 @@ def delays(runs: int) -> Iterator[Row]:
 
 def false_alarms(runs: int) -> Iterator[Row]:
     """False alarms in the first program-year, baseline learned, prior as wrong as its own law says."""
-    for weekly, share in ((2.0, 2.0), (5.0, 1.0), (10.0, 0.7), (30.0, 0.4)):
+    for weekly, part in ((2.0, 2.0), (5.0, 1.0), (10.0, 0.7), (30.0, 0.4)):
         for name, program in stresses(weekly).items():
-            alarms = [float(len(alarms_of(program, Random(f"{name}/{run}")))) for run in range(int(runs * share))]
+            alarms = [float(len(alarms_of(program, Random(f"{name}/{run}")))) for run in range(int(runs * part))]
             yield f"false alarms a year, {weekly:.0f} a week, {name}", "≤ 0.8", str(estimate(alarms))
     for name, surveys in survey_stresses().items():
         alarms = [float(len(survey_alarms_of(surveys, Random(f"{name}/{run}")))) for run in range(runs)]
@@ -84,6 +88,53 @@ def survey_delays(runs: int) -> Iterator[Row]:
             after = [(alarm.at_ms - START_MS) / DAY_MS - 210 for alarm in survey_alarms_of(program, Random(run))]
             seen.append(min((days for days in after if days > 0), default=float("inf")))
         yield f"median days to the alarm, surveys, {pairs} pairs, −{1 - left:.0%}", published, f"{median(seen):.1f}"
+
+
+def rhythms(runs: int) -> Iterator[Row]:
+    """The renewal detector: delay with a known fortnightly rhythm, run length, false alarms with a learned one."""
+    for shape, published in ((1.0, "89"), (2.0, "60"), (4.0, "33-60"), (8.0, "33")):
+        random, params = Random(1), renewal.known(14.0, shape)
+        days = [renewal.known_stop_days(random, 14.0, shape, params) for _ in range(runs)]
+        yield f"median days to a lost fortnightly rhythm, shape {shape:.0f}", published, f"{median(days):.1f}"
+    for shape in (1.0, 3.0):
+        random, params = Random(2), renewal.known(14.0, shape, far_per_year=52.18 / 100)
+        weeks = [renewal.known_run_weeks(random, 14.0, shape, params) for _ in range(runs)]
+        yield f"mean weeks to a false alarm, A = 100, shape {shape:.0f}", "100", str(estimate(weeks))
+    for shape in (1.0, 2.0, 4.0, 8.0):
+        for gap in (7.0, 14.0, 30.0):
+            program = renewal.MeetingProgram(shape=shape, gap_days=gap)
+            alarms = [
+                len(renewal.silences(program, Random(run), RenewalParams())) / program.pairs
+                for run in range(max(2, runs // 25))
+            ]
+            name = f"false alarms a pair-year, learned rhythm, {gap:.0f} days, shape {shape:.0f}"
+            yield name, "target 0.1", str(estimate(alarms))
+
+
+def sources(runs: int) -> Iterator[Row]:
+    """Silence of a source: false alarms, and hours until a stop is noticed."""
+    for daily in (5.0, 20.0, 200.0):
+        alarms = [float(len(renewal.source_silences(renewal.SourceLife(daily), Random(run)))) for run in range(runs)]
+        yield f"false alarms a source-year, {daily:.0f} facts a day", "target 0.1", str(estimate(alarms))
+        life = renewal.SourceLife(daily, days=120, stop_day=100)
+        hours = [wait for run in range(runs) for day, wait in renewal.source_silences(life, Random(run)) if day > 100]
+        yield f"median hours until a stop is noticed, {daily:.0f} facts a day", "–", f"{median(hours):.0f}"
+
+
+def shares(runs: int) -> Iterator[Row]:
+    """The share detector: false alarms with a learned mean, and delays."""
+    params = ShareParams(far_per_year=0.5)
+    for name, program in share.stresses().items():
+        alarms = [float(len(share.falls_of(program, Random(f"{name}/{run}"), params))) for run in range(runs)]
+        yield f"false alarms a year, share of positives, {name}", "≤ 0.8", str(estimate(alarms))
+    for weekly in (5.0, 10.0, 30.0):
+        for left in (0.75, 0.5):
+            falling = share.AnsweringProgram(weekly, drop_week=30.0, left=left, weeks=82.0)
+            seen = []
+            for run in range(max(4, runs // 2)):
+                after = [week - 30.0 for week in share.falls_of(falling, Random(run), params) if week > 30.0]
+                seen.append(7.0 * min(after, default=float("inf")))
+            yield f"median days to a fallen share, {weekly:.0f} a week, −{1 - left:.0%}", "–", f"{median(seen):.0f}"
 
 
 def stream_cost() -> Row:
@@ -122,7 +173,14 @@ def main() -> None:
         print(f"{row[0]:78} {row[1]:>16}   {row[2]}", flush=True)
 
     show(run_length(int(2_000 * scale)))
-    for rows in (delays(int(600 * scale)), survey_delays(int(200 * scale)), false_alarms(int(600 * scale))):
+    for rows in (
+        delays(int(600 * scale)),
+        survey_delays(int(200 * scale)),
+        false_alarms(int(600 * scale)),
+        rhythms(int(300 * scale)),
+        sources(max(4, int(40 * scale))),
+        shares(int(200 * scale)),
+    ):
         for row in rows:
             show(row)
     show(stream_cost())

@@ -1,4 +1,8 @@
-"""`deliveries`: what the notifier sent, withheld or failed to send. Compacted: the newest word on each delivery."""
+"""`deliveries`: what the notifier sent, withheld or failed to send, and what it still has to.
+
+Compacted: the newest word on each delivery. It is also the notifier's queue: `scheduled` and `attempting` rows are what
+is still to be done, so a row is written before and after every attempt.
+"""
 
 from typing import Annotated, Literal
 
@@ -6,9 +10,13 @@ from pydantic import Field, StringConstraints
 
 from schemas.base import Instant, Record
 from schemas.ids import Id
+from schemas.interventions import Position, Severity
 
-Channel = Literal["email", "chat", "webhook"]
-DeliveryState = Literal["sent", "withheld", "failed"]
+Channel = Literal["email", "chat", "webhook", "none"]
+"""`none`: nobody, or nobody known, is there to be told."""
+
+DeliveryState = Literal["scheduled", "attempting", "sent", "withheld", "failed"]
+DeliveryKind = Literal["now", "digest", "each"]
 
 
 class DeliveryRecorded(Record):
@@ -24,8 +32,19 @@ class DeliveryRecorded(Record):
     program_id: Id
     state: DeliveryState
     reason: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(:[a-z_.]+)?$")] | None = Field(
-        default=None, description="Why it was withheld or failed: a stable code, never a text of the channel."
+        default=None, description="Why it is held back, was withheld or failed: a stable code, never a text of the channel."
     )
+    kind: DeliveryKind | None = Field(
+        default=None, description="Soon and by itself or in a group, in a digest, or as one of a machine's records."
+    )
+    due_at: Instant | None = Field(default=None, description="When it may be attempted.")
+    message_id: str | None = Field(
+        default=None, description="The message it is part of, settled at the first attempt; webhook-id derives from it."
+    )
+    reminders: Annotated[int, Field(ge=0)] = Field(default=0, description="How many reminders were decided on.")
+    sent_at: Instant | None = Field(default=None, description="When it was last sent.")
     digest_id: str | None = Field(default=None, description="`<recipient>/<channel>/<local date>`, if in a digest.")
     attempts: Annotated[int, Field(ge=0)] = Field(description="How often it was tried.")
-    decided_at: Instant
+    severity: Severity | None = Field(default=None, description="Of the intervention record.")
+    decided_at: Instant = Field(description="When this row was made.")
+    source: Position | None = Field(default=None, description="Where the intervention record stands.")

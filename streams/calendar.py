@@ -16,13 +16,13 @@ measure exposure in profile time. It is kept as an integer, so that stretches ad
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from streams.clock import DAY_MS
+from streams.clock import DAY_MS, MINUTE_MS
 
 WEEK_MS: Final = 7 * DAY_MS
 #: The end of a stop that has no end. Any later instant is written as this one.
@@ -152,6 +152,31 @@ class Zone:
             day += 1
         self._guess_ms = self.day_start(day) - day * DAY_MS
         return day
+
+    def clock_start(self, day: int, minute: int) -> int:
+        """Find the first instant of a local day at which the clock shows `minute` minutes after midnight, or more.
+
+        Where the clocks jump over it this is the jump; the day's end where its clock never gets there.
+        """
+        start, end = self.day_start(day), self.day_start(day + 1)
+        if self._info is None:
+            return start + minute * MINUTE_MS
+        shown = datetime.combine(day_date(day), time(minute // 60, minute % 60), tzinfo=self._info)
+        found = (shown - _EPOCH) // _ONE_MS
+        if self.local(found).replace(tzinfo=None) != shown.replace(tzinfo=None):
+            # A time that does not exist: between its two readings (with the offset after and before) lies the jump.
+            before, offset = (shown.replace(fold=1) - _EPOCH) // _ONE_MS, shown.utcoffset()
+            while found - before > 1:
+                middle = (found + before) // 2
+                if self.local(middle).utcoffset() == offset:
+                    before = middle
+                else:
+                    found = middle
+        return min(max(found, start), end)
+
+    def local(self, instant_ms: int) -> datetime:
+        """Show an instant as this zone's clock does."""
+        return (_EPOCH + timedelta(milliseconds=instant_ms)).astimezone(self._info or UTC)
 
 
 def _load_zone(name: str) -> ZoneInfo:

@@ -6,6 +6,7 @@ What remains is a 64-bit fingerprint of the id, so that later facts which still 
 from collections.abc import Iterator
 from typing import Any, Final
 
+from streams.fold.pulse import note_activity
 from streams.rule import Rule, Subject
 from streams.rules import RULES_BY_CODE
 from streams.state.history import page_key
@@ -51,6 +52,8 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
             pair.episodes.remove(episode)
         speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
         pair.members.remove(member)
+        pair.signs = [each for each in pair.signs if each.by != participant_id]
+        pair.postponed = [each for each in pair.postponed if each.by != participant_id]
         pair.speaker = next((place for place, each in enumerate(pair.members) if each.id == speaker), -1)
         state.table.touch(key)
     person = view.participant(participant_id)
@@ -59,6 +62,8 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
         for episode in person.episodes:
             if episode.is_open and episode.rule in RULES_BY_CODE:
                 yield RULES_BY_CODE[episode.rule], Subject("participant", key, person, participant_id)
+        if person.is_active:
+            note_activity(view, person, -1)
         for number in range(person.answered_pages):
             state.table.delete(page_key(key, number))
         state.table.delete(key)
@@ -68,4 +73,10 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
         if any(attempt.by == participant_id for attempt in other.attempts):
             other.attempts = [attempt for attempt in other.attempts if attempt.by != participant_id]
             state.table.touch(key)
+        if other.matching is not None and any(each.by == participant_id for each in other.matching.received):
+            other.matching.received = [each for each in other.matching.received if each.by != participant_id]
+            state.table.touch(key)
+    for code in [code for code, person_id in view.program.watched.items() if person_id == participant_id]:
+        view.program.watched[code] = ""
+        view.touch_program()
     state.put_erased(mark_of(view.program_id, participant_id))

@@ -1,51 +1,26 @@
-"""The life of an intervention: from a rule's verdicts to the records that go out.
+"""The life of an intervention: from a rule's verdicts, time and people to the records that go out.
 
 One open intervention per (rule, subject). A verdict that becomes true opens it, a graver one escalates it, further
 evidence joins it, the closing condition resolves it, time expires it. It opens on entering the condition: after
 closing it is held until the condition has been false once, and for the cool-down. What comes out is a function of the
 stored episode, the verdict and the instant, so a replay writes the same bytes.
+
+    ARMED ──opens──► OPEN ◄──lapse, woken──┐          OPEN, ACKNOWLEDGED, SNOOZED ──closes──► HELD or ARMED
+      ▲               ├──ack──► ACKNOWLEDGED           (`streams.coordination`: what people do)
+      │               └──snooze──► SNOOZED
+    false once ◄── HELD, SILENT
 """
 
-from hashlib import blake2b
-from typing import Final, NamedTuple
-
-import msgspec
-
-from schemas import outbound
-from schemas.interventions import Change, Delivery, DeliveryReason, ResolutionReason, State
-from schemas.interventions import Severity as SeverityName
-from schemas.journal import Coordinates
+from schemas.interventions import Change, ResolutionReason
 from streams.calendar import FOREVER
-from streams.rule import Account, Moment, Rule, RuleParams, Severity, Subject, Verdict
+from streams.clock import DAY_MS
+from streams.inhibition import inhibitor_of
+from streams.neglect import TOLD, is_outreach_missing, span_end_ms, span_words
+from streams.rule import Rule, RuleParams, Subject, Verdict
 from streams.state.episode import Episode, Evidence, Phase
-from streams.view import TOPICS, View
+from streams.writing import Context, Decision, arm_life, explain, gather, identify, write
 
-MAX_EVIDENCE: Final = 20
-#: Evidence kept in state for later records, so that one fact writes little however long an episode lasts.
-KEPT_EVIDENCE: Final = 2
-
-_SEVERITIES: Final[tuple[SeverityName, ...]] = ("info", "notice", "warning", "high", "critical")
-_STATES: Final[dict[Phase, State]] = {Phase.OPEN: "open", Phase.ACKNOWLEDGED: "acknowledged", Phase.SNOOZED: "snoozed"}
-_CLOSED_STATES: Final[dict[Change, State]] = {"resolved": "resolved", "expired": "expired", "retracted": "retracted"}
-
-
-class Decision(NamedTuple):
-    """One record for `interventions` and the instant it was decided (ms UTC)."""
-
-    at_ms: int
-    record: outbound.Intervention
-
-
-class Context(msgspec.Struct, frozen=True, gc=False):
-    """What the life cycle needs beside the verdict: the view, the rule's parameters, the rule set's hash and the
-    occasion."""
-
-    view: View
-    params: RuleParams
-    ruleset: str
-    moment: Moment
-    #: `none` / `silent` / `emit` while a rule set is being switched on, else empty
-    backfill: str = ""
+__all__ = ["Context", "Decision", "close", "leave", "live_on", "move", "switch_off", "wake_withheld"]
 
 
 def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: list[Decision]) -> int | None:
@@ -69,17 +44,23 @@ def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: 
 
 
 def close(
-    rule: Rule, subject: Subject, context: Context, out: list[Decision], reason: ResolutionReason, by: str | None = None
+    rule: Rule,
+    subject: Subject,
+    context: Context,
+    out: list[Decision],
+    reason: ResolutionReason,
+    by: str | None = None,
+    evidence: tuple[Evidence, ...] | None = None,
 ) -> None:
     """Resolve an open episode for a reason outside its rule: pair closed, subject changed, rule changed, a
     coordinator."""
     episode = subject.record.open_episode(rule.code, subject.member)
     if episode is None:
         return
-    verdict = Verdict(rung=episode.rung, severity=Severity(episode.severity))
-    _write(rule, subject, episode, verdict, context, out, "resolved", (reason, by))
+    account = explain(rule, subject, episode, context, "resolved")
+    write(rule, subject, episode, context, out, "resolved", account, evidence=evidence, resolution=(reason, by))
     episode.phase = Phase.HELD if reason in ("dismissed", "false_alarm", "coordinator", "rule_changed") else Phase.ARMED
-    if reason == "false_alarm":
+    if reason == "false_alarm" and rule.mutes:
         episode.mute_until_ms = context.moment.at_ms + context.params.mute
 
 
@@ -99,28 +80,117 @@ def leave(rule: Rule, subject: Subject, context: Context, out: list[Decision]) -
         episode.phase = Phase.ARMED
 
 
+def live_on(rule: Rule, subject: Subject, episode: Episode, context: Context, out: list[Decision]) -> None:
+    """The instant has come that an open episode waited for (`Episode.due_ms`): a snooze ends, an acknowledgement
+    lapses, or nobody has taken care of it."""
+    episode.due_ms = 0
+    at_ms, neglect = context.moment.at_ms, context.rules.neglect
+    if episode.phase is Phase.SNOOZED:
+        account = explain(rule, subject, episode, context, "woken")
+        episode.phase = Phase.OPEN
+        write(rule, subject, episode, context, out, "woken", account, evidence=(), anew=True)
+    elif episode.phase is Phase.ACKNOWLEDGED:
+        account = explain(rule, subject, episode, context, "escalated")
+        if is_outreach_missing(context.view, subject, account, episode.opened_ms):
+            episode.phase = Phase.OPEN
+            days = neglect.ack_lapses_after // DAY_MS
+            told = Evidence(f"acknowledged, but no outreach was recorded in {days} days", at_ms)
+            write(rule, subject, episode, context, out, "escalated", account, evidence=(told,), anew=True)
+    elif (inhibitor := inhibitor_of(rule, subject, context.view)) is not None:
+        episode.withheld = inhibitor.code  # neglect pauses; it starts again when this one is woken
+    elif context.params.mode != "shadow" and episode.level < len(TOLD):
+        account = explain(rule, subject, episode, context, "escalated")
+        told = Evidence(f"not acknowledged within {span_words(episode.severity, neglect)}", at_ms)
+        episode.level += 1
+        if episode.level < len(TOLD):
+            episode.due_ms = span_end_ms(episode.severity, at_ms, neglect, context.view)
+        write(rule, subject, episode, context, out, "escalated", account, evidence=(told,))
+    arm_life(subject.record)
+
+
+def wake_withheld(rule: Rule, subject: Subject, episode: Episode, context: Context, out: list[Decision]) -> None:
+    """Let an open episode speak that was withheld, unless something still withholds it. One that a coordinator has
+    taken up in the meantime needs no waking."""
+    if inhibitor_of(rule, subject, context.view) is not None:
+        return
+    if episode.phase is Phase.OPEN:
+        account = explain(rule, subject, episode, context, "woken")
+        write(rule, subject, episode, context, out, "woken", account, evidence=(), anew=True)
+    episode.withheld = 0
+
+
 def _continue(
     rule: Rule, subject: Subject, episode: Episode, verdict: Verdict, context: Context, out: list[Decision]
 ) -> None:
-    at_ms = context.moment.at_ms
     if verdict.closes:
         late = not verdict.rung and verdict.closed_by_ms is not None and verdict.closed_by_ms < episode.opened_ms
+        account = explain(rule, subject, episode, context, "retracted" if late else "resolved")
         if late:
-            _write(rule, subject, episode, verdict, context, out, "retracted", ("late_fact", None))
+            write(rule, subject, episode, context, out, "retracted", account, resolution=("late_fact", None))
             episode.closed_ms = 0  # it should never have opened: no cool-down
         else:
-            _write(rule, subject, episode, verdict, context, out, "resolved", ("condition_cleared", None))
+            write(rule, subject, episode, context, out, "resolved", account, resolution=("condition_cleared", None))
         episode.phase = Phase.HELD if verdict.rung else Phase.ARMED
-    elif verdict.rung > episode.rung or (verdict.rung and verdict.severity > episode.severity):
-        rung = max(verdict.rung, episode.rung)
-        account = rule.explain(context.view, subject, context.params, context.moment, "escalated", rung)
-        episode.rung, episode.severity = rung, max(int(verdict.severity), episode.severity)
-        _write(rule, subject, episode, verdict, context, out, "escalated", account=account)
+        return
+    is_graver = bool(verdict.rung) and verdict.severity > episode.severity
+    is_worse = is_graver or verdict.rung > episode.rung
+    if episode.phase is Phase.SNOOZED:
+        _continue_asleep(rule, subject, episode, verdict, context, out, is_worse, is_graver)
+    elif episode.withheld and episode.phase is Phase.OPEN and inhibitor_of(rule, subject, context.view) is None:
+        _write_verdict(rule, subject, episode, verdict, context, out, "woken", anew=True)
+    elif is_worse:
+        _write_verdict(rule, subject, episode, verdict, context, out, "escalated", anew=is_graver)
     elif verdict.fresh:
-        _write(rule, subject, episode, verdict, context, out, "evidence_added")
-    elif rule.expires and at_ms >= episode.last_ms + context.params.expires_after:
-        _write(rule, subject, episode, verdict, context, out, "expired", ("expired", None))
+        _write_verdict(rule, subject, episode, verdict, context, out, "evidence_added")
+    elif rule.expires and context.moment.at_ms >= episode.last_ms + context.params.expires_after:
+        account = explain(rule, subject, episode, context, "expired")
+        write(rule, subject, episode, context, out, "expired", account, resolution=("expired", None))
         episode.phase = Phase.HELD
+
+
+def _continue_asleep(
+    rule: Rule,
+    subject: Subject,
+    episode: Episode,
+    verdict: Verdict,
+    context: Context,
+    out: list[Decision],
+    is_worse: bool,
+    is_graver: bool,
+) -> None:
+    """A snoozed episode writes nothing but gathers, until a fact (never a timer) makes it graver."""
+    if is_graver and context.moment.ref is not None:
+        episode.phase = Phase.OPEN
+        _write_verdict(rule, subject, episode, verdict, context, out, "woken", anew=True)
+    elif is_worse or verdict.fresh:
+        change: Change = "escalated" if is_worse else "evidence_added"
+        rung = max(verdict.rung, episode.rung)
+        gather(episode, rule.explain(context.view, subject, context.params, context.moment, change, rung))
+        _rise(episode, verdict)
+
+
+def _write_verdict(
+    rule: Rule,
+    subject: Subject,
+    episode: Episode,
+    verdict: Verdict,
+    context: Context,
+    out: list[Decision],
+    change: Change,
+    anew: bool = False,
+) -> None:
+    """Write what a verdict says of an open episode; its rung and severity never fall."""
+    rung = max(verdict.rung, episode.rung)
+    account = rule.explain(context.view, subject, context.params, context.moment, change, rung)
+    _rise(episode, verdict)
+    write(rule, subject, episode, context, out, change, account, anew=anew)
+
+
+def _rise(episode: Episode, verdict: Verdict) -> None:
+    if verdict.rung:
+        episode.rung = max(verdict.rung, episode.rung)
+        episode.severity = max(int(verdict.severity), episode.severity)
+        episode.urgent = episode.urgent or verdict.now
 
 
 def _consider(
@@ -146,19 +216,30 @@ def _consider(
     ends_ms = context.view.program.ends_ms
     if ends_ms and at_ms >= ends_ms and not rule.opens_after_end:
         return
+    _open(rule, subject, episode, verdict, context, out)
+
+
+def _open(
+    rule: Rule, subject: Subject, episode: Episode, verdict: Verdict, context: Context, out: list[Decision]
+) -> None:
     # Before anything is changed: a rule that raises here leaves no episode behind that was never written.
     account = rule.explain(context.view, subject, context.params, context.moment, "opened", verdict.rung)
     episode.phase = Phase.OPEN
     episode.number += 1
     episode.sequence = -1
-    episode.opened_ms = at_ms
-    episode.rung, episode.severity = verdict.rung, int(verdict.severity)
+    episode.opened_ms = context.moment.at_ms
+    episode.rung, episode.severity, episode.urgent = verdict.rung, int(verdict.severity), verdict.now
     episode.evidence = []
     episode.silence = (
         "shadow" if context.params.mode == "shadow" else "backfill" if context.backfill == "silent" else ""
     )
-    episode.id = _identify(rule, subject, verdict, context, episode.number)
-    _write(rule, subject, episode, verdict, context, out, "opened", account=account)
+    episode.spoke, episode.steps, episode.answer = False, 0, 0
+    episode.id = identify(rule, subject, verdict, context, episode.number)
+    write(rule, subject, episode, context, out, "opened", account, anew=True)
+    if verdict.at_once:
+        account = explain(rule, subject, episode, context, "resolved")
+        write(rule, subject, episode, context, out, "resolved", account, evidence=(), resolution=("at_once", None))
+        episode.phase = Phase.HELD
 
 
 def _silent_until(episode: Episode, params: RuleParams) -> int:
@@ -171,116 +252,8 @@ def _look_again(rule: Rule, episode: Episode, verdict: Verdict, context: Context
     looks = [] if verdict.look_ms is None or verdict.look_ms <= now_ms else [verdict.look_ms]
     # A fact may arrive behind the clock: what it sets off is due at once then, not lost.
     if episode.is_open:
-        if rule.expires:
+        if rule.expires and episode.phase is not Phase.SNOOZED:
             looks.append(max(episode.last_ms + params.expires_after, now_ms + 1))
     elif verdict.rung and episode.phase is Phase.ARMED and context.moment.at_ms < _silent_until(episode, params):
         looks.append(max(_silent_until(episode, params), now_ms + 1))
     return min((look for look in looks if look < FOREVER), default=None)
-
-
-def _identify(rule: Rule, subject: Subject, verdict: Verdict, context: Context, number: int) -> str:
-    """A function of rule, program, subject, cause and number of the episode; never of a position."""
-    origin = verdict.origin
-    parts = [
-        rule.id,
-        context.view.program_id,
-        subject.kind,
-        subject.id,
-        TOPICS[origin.topic] if origin is not None else "",
-        origin.event_id if origin is not None else "",
-        "" if verdict.due_ms is None else str(verdict.due_ms),
-        str(number),
-    ]
-    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _write(
-    rule: Rule,
-    subject: Subject,
-    episode: Episode,
-    verdict: Verdict,
-    context: Context,
-    out: list[Decision],
-    change: Change,
-    resolution: tuple[ResolutionReason, str | None] | None = None,
-    account: Account | None = None,
-) -> None:
-    """Append one record, and note in the episode that it was written."""
-    view, params, moment = context.view, context.params, context.moment
-    if account is None:
-        account = rule.explain(view, subject, params, moment, change, episode.rung)
-    episode.sequence += 1
-    episode.last_ms = moment.at_ms
-    closing = change in _CLOSED_STATES
-    if closing:
-        episode.closed_ms = moment.at_ms
-    evidence = sorted([*episode.evidence, *account.evidence], key=lambda each: each.at_ms)[-MAX_EVIDENCE:]
-    episode.evidence = [] if closing else evidence[-KEPT_EVIDENCE:]
-    delivery, delivery_reason = _delivery(episode, verdict, params, change)
-    expires = rule.expires and not closing and episode.phase is not Phase.SNOOZED
-    record = outbound.Intervention(
-        intervention_id=episode.id,
-        sequence=episode.sequence,
-        change=change,
-        state=_CLOSED_STATES[change] if closing else _STATES[episode.phase],
-        rule=outbound.RuleReference(rule.id, rule.version, context.ruleset),
-        rule_class=rule.klass,
-        severity=_SEVERITIES[episode.severity],
-        stage=rule.rungs[episode.rung - 1].name,
-        program_id=view.program_id,
-        subject=outbound.Subject(subject.kind, subject.id),
-        pair_ids=sorted(account.pair_ids),
-        participant_ids=sorted(account.participant_ids),
-        cause=None if account.cause is None else outbound.Cause(*account.cause),
-        summary=account.summary,
-        evidence=[_evidence(each) for each in evidence],
-        actions=_actions(account),
-        delivery=delivery,
-        delivery_reason=delivery_reason,
-        audience=rule.audience,
-        opened_at=outbound.moment(episode.opened_ms),
-        decided_at=outbound.moment(moment.at_ms),
-        expires_at=outbound.moment(episode.last_ms + params.expires_after) if expires else None,
-        resolution=None if resolution is None else outbound.Resolution(*resolution),
-    )
-    out.append(Decision(moment.at_ms, record))
-
-
-def _delivery(
-    episode: Episode, verdict: Verdict, params: RuleParams, change: Change
-) -> tuple[Delivery, DeliveryReason | None]:
-    if params.mode == "shadow":
-        return "none", "shadow"
-    if episode.silence:
-        return "none", episode.silence
-    if change in ("opened", "escalated", "woken") and (verdict.now or episode.severity == Severity.CRITICAL):
-        return "now", None
-    return "digest", None
-
-
-def _actions(account: Account) -> list[outbound.SuggestedAction]:
-    return [
-        outbound.SuggestedAction(
-            code=action.code,
-            party=action.party,
-            order=order,
-            needs_approval=action.needs_approval,
-            unlocked=action.unlocked,
-        )
-        for order, action in enumerate(account.actions, 1)
-    ]
-
-
-def _evidence(item: Evidence) -> outbound.Evidence:
-    source = None
-    if item.offset >= 0:
-        source = Coordinates(topic=TOPICS[item.topic], partition=item.partition, offset=item.offset)
-    return outbound.Evidence(
-        text=item.text,
-        event_id=item.event_id,
-        source=source,
-        value=item.value,
-        threshold=item.threshold,
-        window_days=item.window_days,
-        at=outbound.moment(item.at_ms),
-    )

@@ -7,6 +7,7 @@ subject, rungs, cool-down, expiry) belongs to `streams.lifecycle`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -17,9 +18,12 @@ from schemas.interventions import ActionCode, Audience, CauseLabel, RuleClass, S
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.detectors.rate import Event
 from streams.fold.touched import NOBODY, Touched
-from streams.state.episode import Evidence, FactRef
+from streams.state.episode import CODES, Episode, Evidence, FactRef
 from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
+from streams.state.program import ProgramState
 from streams.state.record import Record
+from streams.state.table import subject_of
 from streams.view import View
 
 
@@ -32,10 +36,16 @@ class Severity(IntEnum):
 
 
 class Rung(NamedTuple):
-    """One step of a ladder: its name on the wire (None for a rule without a ladder) and its severity."""
+    """One step of a ladder: its name on the wire (None for a rule without a ladder) and its severity.
+
+    `review_list`: only colours the picture: shows in `review.due` and the console and is not sent by itself.
+    `audience`: other than the rule's own.
+    """
 
     name: str | None
     severity: Severity
+    review_list: bool = False
+    audience: Audience | None = None
 
 
 _UNITS: Final = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS}
@@ -110,6 +120,7 @@ class Verdict(msgspec.Struct, frozen=True):
         breaks_silence: opens in spite of cool-down and mute.
         origin: the fact the episode counts from; with `due_ms` it makes the intervention's id.
         due_ms: the instant a timer-made opening was due, None when a fact opened it.
+        at_once: what opens closes at once (`at_once`): the news is all there is.
     """
 
     rung: int = 0
@@ -122,6 +133,7 @@ class Verdict(msgspec.Struct, frozen=True):
     breaks_silence: bool = False
     origin: FactRef | None = None
     due_ms: int | None = None
+    at_once: bool = False
 
 
 NOTHING: Final = Verdict()
@@ -137,7 +149,11 @@ class Action(NamedTuple):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """How a rule explains itself in a record."""
+    """How a rule explains itself in a record.
+
+    `due_ms` is a deadline that the matter itself has, written as `due_at` (else it is the next neglect step);
+    `audience` overrides the rung's and the rule's.
+    """
 
     summary: str
     evidence: tuple[Evidence, ...] = ()
@@ -145,6 +161,8 @@ class Account(msgspec.Struct, frozen=True):
     actions: tuple[Action, ...] = ()
     pair_ids: tuple[str, ...] = ()
     participant_ids: tuple[str, ...] = ()
+    due_ms: int | None = None
+    audience: Audience | None = None
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
@@ -156,6 +174,8 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
         fact, ref: the fact at hand and its reference, when a fact is the occasion.
         touched: what the fold said of that fact.
         events: what the rule's own detector said, see `Rule.update`.
+        switched: the occasion is that a rule set was switched on.
+        flags: names of the word lists that the fact's comment touched.
     """
 
     at_ms: int
@@ -164,10 +184,23 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     ref: FactRef | None = None
     touched: Touched = NOBODY
     events: tuple[Event, ...] = ()
+    flags: tuple[str, ...] = ()
+    switched: bool = False
+
+
+#: in `Rule.inhibits`: every absence rule
+ABSENCE_RULES: Final = "absence"
 
 
 class Rule(ABC):
-    """Base of all rules. Instances have no state; one of each exists."""
+    """Base of all rules. Instances have no state; one of each exists.
+
+    Rules are strangers to one another, but one may depend on what another found. It reads the other's open episode by
+    rule id, `view.open_episode(record, "rating.low", member)`, and names that id in `listens`: then it is asked again,
+    at the same instant, whenever an episode of that rule opens, rises or closes. It is asked about the same people: on
+    the record of the episode, about the pairs of its person, the people of its pair, or the program. Its `moment` then
+    has no fact. Rules that listen must not form a circle.
+    """
 
     id: ClassVar[str]
     #: stands for the id in stored state; never reused
@@ -183,11 +216,43 @@ class Rule(ABC):
     reads: ClassVar[frozenset[type]]
     audience: ClassVar[Audience] = "coordinator"
     is_absence: ClassVar[bool] = False
+    #: about active people only: an open episode resolves (`subject_changed`) when somebody concerned is no longer
+    #: active, and the engine does not ask the rule about them. True for absence, `self_match.*` and `match.*` unless
+    #: said otherwise.
+    needs_active: ClassVar[bool] = False
+    #: rules whose episodes this one reads, by id
+    listens: ClassVar[frozenset[str]] = frozenset()
+    #: rules whose records are withheld while an episode of this one is open, by id, or `ABSENCE_RULES`: those of the
+    #: same program (subject program), of the person's pairs (subject participant), of the partition (program `*`)
+    inhibits: ClassVar[frozenset[str]] = frozenset()
+    #: looks across programs: its subjects stand in the record of the program `*`, and it is asked of no other
+    across: ClassVar[bool] = False
+    #: neglect escalates without changing the audience
+    keeps_audience: ClassVar[bool] = False
     #: fires on a fact: earlier facts are forgotten when it is switched on with backfill `none`
     on_fact: ClassVar[bool] = False
     #: may still open after the program's `ends_at`
     opens_after_end: ClassVar[bool] = False
+    #: whether a `false_alarm` mutes it
+    mutes: ClassVar[bool] = True
     expires: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "id" in vars(cls):
+            CODES[cls.id] = cls.code
+            if "needs_active" not in vars(cls):
+                cls.needs_active = cls.is_absence or cls.id.startswith(("self_match.", "match."))
+
+    def subjects(self, key: bytes, record: Record) -> Iterable[Subject]:
+        """Subjects of this rule on a record, where there are others than the record itself or, of a pair_member rule,
+        the pair's members. Empty = those."""
+        return ()
+
+    def concerns(self, view: View, moment: Moment) -> bool:
+        """Whether a fact that a program rule reads can change anything at all. Asked for every such fact, so it costs a
+        comparison or two: a rule that reads many facts and needs few of them says so here."""
+        return True
 
     def update(self, view: View, subject: Subject, params: Any, moment: Moment) -> tuple[Event, ...]:
         """Bring the rule's detector up to the moment, where it has one: the only thing a rule may change is that
@@ -243,3 +308,30 @@ def reach_out_actions(pair: PairState, first: str | None) -> tuple[Action, ...]:
     both = bool(named) and all(member.reached_ms for member in named)
     steps = tuple(Action("reach_out", party) for party in parties)
     return (*steps, Action("rematch", needs_approval=True, unlocked=both))
+
+
+def playbook(view: View, subject: Subject, rule_id: str, steps: Iterable[Action]) -> tuple[Action, ...]:
+    """Steps to be taken one after the other: each is unlocked once as much has been done about the open intervention as
+    there are steps before it. Every outreach, note and measure that a coordinator records on it counts as a step."""
+    episode = view.open_episode(subject.record, rule_id, subject.member)
+    done = episode.steps if episode is not None else 0
+    return tuple(step._replace(unlocked=number <= done) for number, step in enumerate(steps))
+
+
+def subjects_of(rule: Rule, key: bytes, record: Record) -> Iterable[Subject]:
+    """The subjects of a rule that a record remembers: itself, or each member of a pair."""
+    if rule.subject == "pair_member":
+        assert isinstance(record, PairState)
+        pair_id = subject_of(key)
+        people = {member.id: None for member in record.members}
+        # Who is no member any more may have left an episode behind.
+        people |= {episode.member: None for episode in record.episodes if episode.rule == rule.code}
+        return [Subject("pair_member", key, record, f"{pair_id}/{person}", person) for person in people]
+    assert isinstance(record, PairState | ParticipantState | ProgramState)
+    return (Subject(rule.subject, key, record, subject_of(key)),)
+
+
+def subject_of_episode(rule: Rule, key: bytes, record: Record, episode: Episode) -> Subject | None:
+    """The subject whose episode this is, None when nobody is left to tell of."""
+    subjects = rule.subjects(key, record) or subjects_of(rule, key, record)
+    return next((each for each in subjects if each.member == episode.member), None)

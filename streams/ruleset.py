@@ -41,7 +41,7 @@ class Neglect(BaseModel):
 
     critical: Duration = Field(default=1 * HOUR_MS)
     high: Duration = Field(default=1 * DAY_MS)
-    warning_working_days: int = Field(default=3, ge=1, le=30)
+    warning_working_days: int = Field(default=3, ge=1, le=1_000)
     ack_lapses_after: Duration = Field(default=7 * DAY_MS)
 
 

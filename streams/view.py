@@ -4,17 +4,21 @@ back.
 Rules read through a view and never write; folds write records through it and say so with `touch`.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from streams.calendar import FOREVER, Calendar, Interval, calendar_of, day_date, union
-from streams.clock import DAY_MS
+from streams.clock import DAY_MS, FACT_TOPICS
+from streams.state.episode import CODES, Episode
 from streams.state.history import PAGE_BYTES, Page, has_digest, page_key
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.partition import Partition
 from streams.state.program import ProgramState
-from streams.state.record import HOUSEKEEPING
-from streams.state.table import pair_key, participant_key, program_key
+from streams.state.record import HOUSEKEEPING, Record
+from streams.state.source import SourceState
+from streams.state.table import pair_key, participant_key, program_key, source_key, subject_of, tally_key
+from streams.state.tally import KEPT_ANSWER_DAYS, Tally
 
 #: Inbound topics in the order in which stored references number them: append, never renumber.
 TOPICS: Final = (
@@ -30,6 +34,7 @@ TOPICS: Final = (
 )
 #: How long facts on a pair that nobody has announced are kept.
 PROVISIONAL_KEPT_MS: Final = 30 * DAY_MS
+_ACROSS_KEY: Final = program_key("*")
 TOPIC_CODES: Final = {topic: code for code, topic in enumerate(TOPICS)}
 
 
@@ -38,6 +43,7 @@ class View:
 
     Attributes:
         answer_days: age in days at which a survey is judged, by the program's rule set.
+        forgotten: rule code → instant before which facts do not count for that rule, see `facts_from_ms`.
     """
 
     __slots__ = (
@@ -46,6 +52,7 @@ class View:
         "_participant_keys",
         "_program_stops",
         "answer_days",
+        "forgotten",
         "partition",
         "program",
         "program_id",
@@ -56,6 +63,7 @@ class View:
         self.partition = partition
         self.program_id = program_id
         self.answer_days = answer_days
+        self.forgotten: dict[int, int] = {}
         self.program_key = program_key(program_id)
         program = partition.table.get(self.program_key)
         if program is None:
@@ -93,6 +101,21 @@ class View:
         assert record is None or isinstance(record, ParticipantState)
         return record
 
+    def open_episode(self, record: Record, rule_id: str, member: str = "") -> Episode | None:
+        """The open episode of another rule on a record (`member`: of a pair_member rule), None when there is none."""
+        code = CODES.get(rule_id)
+        return None if code is None else record.open_episode(code, member)
+
+    def facts_from_ms(self, rule: int, record: Record, member: str = "") -> int:
+        """Event time before which facts do not count for a rule (by code) that fires on facts: it was switched on with
+        backfill `none` then. 0 = all count, and so they do for an episode that was open already."""
+        since_ms = self.forgotten.get(rule, 0) if self.forgotten else 0
+        if since_ms:
+            episode = record.open_episode(rule, member)
+            if episode is not None and episode.opened_ms < since_ms:
+                return 0
+        return since_ms
+
     def make_pair(self, pair_id: str, seen_ms: int) -> PairState:
         """The record of a pair about to be changed; a pair never heard of starts as provisional."""
         key = self.pair_key(pair_id)
@@ -114,10 +137,54 @@ class View:
         if record is None:
             record = ParticipantState()
             self.partition.table.put(key, record)
+            self.program.active_people += 1  # until told otherwise
+            self.touch_program()
         else:
             self.partition.table.touch(key)
         assert isinstance(record, ParticipantState)
         return record
+
+    def tally(self, name: str) -> Tally | None:
+        """Counts of the program by day, None when nothing was counted yet."""
+        record = self.partition.table.get(tally_key(self.program_id, name))
+        assert record is None or isinstance(record, Tally)
+        return record
+
+    def count(self, name: str, day: int, counts: tuple[int, ...], keep_days: int) -> None:
+        """Add to the program's counts of a day, see `Tally.add`; one column per count."""
+        key = tally_key(self.program_id, name)
+        record = self.partition.table.get(key)
+        if record is None:
+            record = Tally(width=len(counts))
+            self.partition.table.put(key, record)
+        assert isinstance(record, Tally)
+        if record.add(day, counts, keep_days):
+            self.partition.table.touch(key)
+
+    def count_answer(self, rule: int, day: int, useful: bool, change: int) -> None:
+        """Count a coordinator's answer to an intervention of a rule (by code) on a UTC day (`change` 1), or take one
+        back (-1)."""
+        self.count(f"answers/{rule}", day, (change, 0) if useful else (0, change), KEPT_ANSWER_DAYS)
+
+    def answered(self, rule: int, since_day: int) -> tuple[int, int]:
+        """How many interventions of a rule were called useful, and how many were not, from a UTC day on."""
+        tally = self.tally(f"answers/{rule}")
+        useful, other = (0, 0) if tally is None else tally.totals(since_day, FOREVER)
+        return useful, other
+
+    def people(self, after: str = "") -> Iterator[tuple[str, ParticipantState]]:
+        """Everybody known in the program, by id, from behind `after` on. Costs what it goes through: for lists, never
+        for a fact."""
+        behind = participant_key(self.program_id, after) if after else b""
+        for key, person in self.partition.table.of_program(b"m", self.program_id, behind):
+            assert isinstance(person, ParticipantState)
+            yield subject_of(key), person
+
+    def pairs(self) -> Iterator[tuple[str, PairState]]:
+        """Every pair known in the program, by id. Costs what the program holds: for lists, never for a fact."""
+        for key, pair in self.partition.table.of_program(b"p", self.program_id):
+            assert isinstance(pair, PairState)
+            yield subject_of(key), pair
 
     def remembers(self, owner: bytes, pages: int, newest: bytes, wanted: bytes) -> bool:
         """Whether a digest stands in the history of a pair or participant: on its record or on one of its full
@@ -155,8 +222,23 @@ class View:
             outside = [(-FOREVER, program.starts_ms)] if program.starts_ms else []
             if program.ends_ms:
                 outside.append((program.ends_ms, FOREVER))
-            self._program_stops = union(announced.breaks, outside, gaps)
+            self._program_stops = union(announced.breaks, outside, gaps, self._silences())
         return self._calendar
+
+    def _silences(self) -> list[Interval]:
+        """When one of the sources was silent, as far as an open intervention says or said so."""
+        across = self.partition.table.get(_ACROSS_KEY)
+        if across is None:
+            return []
+        found: list[Interval] = []
+        for topic in FACT_TOPICS:
+            source = self.partition.table.get(source_key(topic))
+            if isinstance(source, SourceState):
+                found += source.silences
+                episode = self.open_episode(across, "data.source_silent", topic)
+                if episode is not None and episode.silence != "shadow" and source.stream.rhythm.alarm_ms:
+                    found.append((source.stream.rhythm.last_ms, FOREVER))
+        return found
 
     def forget_calendar(self) -> None:
         self._calendar = None

@@ -15,9 +15,12 @@ from agents.version import VERSION
 _COMMANDS: Final = {
     "demo": ("demo", "A year of real data becomes interventions, on a broker that starts by itself."),
     "worker": ("worker", "Run ingest and engine until SIGTERM."),
+    "notifier": ("notifier", "Tell people what needs them, until SIGTERM."),
     "topics": ("topics", "Create or check the topics on a cluster."),
     "rules": ("rules", "Check a rule set, or put one in force."),
-    "record": ("record", "Write the journal to a Parquet file."),
+    "record": ("record", "Write the journal, or inbound topics, to a Parquet file."),
+    "import": ("import_", "Turn facts from files of your own into a recording."),
+    "replay": ("replay", "Send a recording to the inbound topics of a test cluster."),
     "backtest": ("backtest", "Replay a recording and say what would have come out."),
     "dead-letters": ("dead_letters", "Look at records we could not use, and send them again."),
     "ingest": ("ingest", "Resume a stopped source, or accept that records are lost."),

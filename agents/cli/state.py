@@ -1,13 +1,14 @@
-"""`ebb state show`: what the engine remembers of a program, a pair or a participant."""
+"""`ebb state show|rebuild`: what the engine remembers of a program, a pair or a participant; making it anew."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from agents.cli.surroundings import failures, json_option, load_settings, print_json
+from agents.cli.surroundings import failures, json_option, load_settings, print_json, yes_option
 
 if TYPE_CHECKING:
     from agents.settings import Settings
@@ -17,7 +18,7 @@ _YEAR_2000_MS: Final = 946_684_800_000
 
 @click.group("state")
 def command() -> None:
-    """Look at what the engine remembers."""
+    """Look at what the engine remembers, or make it anew from the journal."""
 
 
 @command.command("show")
@@ -48,6 +49,88 @@ def show(program: str, pair: str | None, participant: str | None, as_json: bool)
         print_json(found)
     else:
         _print_lines(found, "")
+
+
+@command.command("rebuild")
+@click.option("--partition", "partitions", type=click.IntRange(min=0), multiple=True, help="Only this one; repeatable.")
+@yes_option
+@json_option
+def rebuild(partitions: tuple[int, ...], yes: bool, as_json: bool) -> None:
+    """Make the state anew from the journal, where it was lost or cut.
+
+    Folds the journal from its beginning, which must still be there. Interventions that stand on the topic are
+    recognised and not published again. Stop every engine worker first.
+    """
+    import asyncio
+
+    from agents.app import engine_group, lane_topics
+    from agents.engine import engines
+    from agents.rebuild import rebuild as work
+
+    settings = load_settings()
+    if not yes:
+        click.confirm(f"Replace the state of {settings.topics.real('state')}?", abort=True, err=True)
+    prefix = settings.topic_prefix
+    with failures(settings):
+        found = asyncio.run(
+            work(
+                settings.kafka,
+                lane_topics(settings.topics),
+                engine_group(prefix),
+                engines(prefix)[0],
+                partitions or None,
+            )
+        )
+    if as_json:
+        print_json([part._asdict() for part in found])
+        return
+    for part in found:
+        click.echo(
+            f"partition {part.partition}: {part.entries:,} entries folded into {part.rows:,} rows; "
+            f"{part.known:,} interventions were there, {part.published:,} published."
+        )
+
+
+@command.command("snapshot")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Parquet file to write; must not exist.",
+)
+@json_option
+def snapshot(out: Path, as_json: bool) -> None:
+    """Write all that the engine remembers now, so that a recording can begin here.
+
+    `ebb record --resume FILE` then records what came after. Taken now and then, snapshots keep a journal replayable
+    whose beginning has passed its retention.
+    """
+    from agents.recordings import RecordingError
+    from agents.snapshots import take_snapshot
+
+    if out.exists():
+        raise click.BadParameter(f"{out} exists already", param_hint="--out")
+    settings = load_settings()
+    with failures(settings):
+        try:
+            info = take_snapshot(settings.kafka, settings.topics, out)
+        except RecordingError as error:
+            raise click.ClickException(str(error)) from error
+    rows = sum(one.snapshot.rows for one in info.partitions if one.snapshot is not None)
+    told = {
+        "file": str(out),
+        "rows": rows,
+        "after_offsets": [one.first_offset - 1 for one in info.partitions],
+        "bytes": out.stat().st_size,
+        "hash": info.content_hash,
+    }
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"{rows:,} rows of {len(info.partitions)} partitions, {out.stat().st_size / 1e6:,.1f} MB.")
+    if any(one.live_from is None for one in info.partitions):
+        click.echo("The engine was busy all the time: --against live will not be possible from here.")
+    click.echo(f"Next: ebb record --resume {out} --out recording.parquet")
 
 
 def _find(settings: Settings, program: str, key: bytes) -> dict[str, Any] | None:

@@ -57,13 +57,15 @@ class Topology:
 class HostRow(msgspec.Struct, frozen=True):
     """The host's own row in each state partition: what the state was made from.
 
-    `topic_ids` are by role (journal, interventions), because a prefix may change with a cluster.
+    `topic_ids` are by role (journal, interventions), because a prefix may change with a cluster. `begin` is where the
+    state partition began: compaction never moves that, so a later beginning means that rows were cut off.
     """
 
     v: int
     partitions: int
     router: str
     topic_ids: dict[str, str]
+    begin: int = 0
 
 
 async def topology_of(kafka: KafkaSettings, topics: LaneTopics, patience_s: float = 3.0) -> Topology:
@@ -122,20 +124,28 @@ async def topic_ids(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, str
         return {}
 
 
-def host_row(topology: Topology) -> bytes:
-    """The row to store beside the state."""
-    return msgspec.json.encode(HostRow(1, topology.partitions, ROUTER, dict(topology.topic_ids)))
+def host_row(topology: Topology, begin: int = 0) -> bytes:
+    """The row to store beside the state, whose partition begins at offset `begin`."""
+    return msgspec.json.encode(HostRow(1, topology.partitions, ROUTER, dict(topology.topic_ids), begin))
 
 
-def check_host_row(row: bytes | None, topology: Topology, topics: LaneTopics) -> bool:
+def check_host_row(row: bytes | None, topology: Topology, topics: LaneTopics, begin: int = 0) -> bool:
     """Compare what the state was made from with what is there now.
 
+    Args:
+        begin: offset at which the state partition begins now.
+
     Returns: True when the row has to be written (there was none, or ids have become known).
-    Raises: Refusal when partition count, router or a topic differ.
+    Raises: Refusal when partition count, router or a topic differ, or when the state has lost its head.
     """
+    known = HostRow(1, 0, ROUTER, {}) if row is None else msgspec.json.decode(row, type=HostRow)
+    if begin > known.begin:
+        raise Refusal(
+            f"{topics.state} begins at {begin} and was made from {known.begin} on: compaction never does that, so its "
+            "head was cut off and rows are missing. Restore the topic, or run `ebb state rebuild`."
+        )
     if row is None:
         return True
-    known = msgspec.json.decode(row, type=HostRow)
     if known.v != 1:
         raise Refusal(f"{topics.state} was written by a newer version of Ebb. Run that version or a newer one.")
     if known.partitions != topology.partitions:
@@ -182,8 +192,8 @@ def check_journal(journal: str, partition: int, applied: int, begin: int, end: i
 def lost_state(state: str, partition: int, evidence: str) -> Refusal:
     """The refusal for an empty state topic beside signs of earlier work."""
     return Refusal(
-        f"{state}/{partition} is empty although {evidence}: the state was lost. Restore the topic, or start once "
-        "with the rebuild option, which folds the journal from its beginning and publishes its interventions again."
+        f"{state}/{partition} is empty although {evidence}: the state was lost. Restore the topic, or run "
+        "`ebb state rebuild`, which folds the journal from its beginning and publishes only what is not there yet."
     )
 
 

@@ -30,6 +30,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import faust
 from aiokafka import TopicPartition
+from aiokafka.errors import RebalanceInProgressError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -172,12 +173,19 @@ class ChunkConsumer(driver.Consumer):
     async def commit_positions(self, offsets: Mapping[TP, int]) -> None:
         """Commit the next offset to read of each partition still assigned.
 
+        Nothing is sent while the group rebalances. The coordinator's connection answers in order, so a commit behind a
+        JoinGroup is judged after it: it carries the former generation, is refused, and aiokafka takes the refusal as
+        said of the membership it has just been given and drops it. The dropped member then holds up the next rebalance
+        for a session time-out, in which the next commit falls: a group that never settles.
+
         Raises: aiokafka.errors.KafkaError; during a rebalance that is normal, the next call makes good for it.
         """
         await self._on_thread(self._commit_now(offsets))
 
     async def _commit_now(self, offsets: Mapping[TP, int]) -> None:
         consumer = self._thread._ensure_consumer()
+        if _is_joining(consumer._coordinator):
+            raise RebalanceInProgressError("positions are committed when the rebalance is over")
         assigned = consumer.assignment()
         ours = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned}
         if ours:
@@ -186,6 +194,16 @@ class ChunkConsumer(driver.Consumer):
     async def _on_thread(self, work: Coroutine[Any, Any, Result]) -> Result:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._thread.thread_loop))
+
+
+def _is_joining(coordinator: Any) -> bool:
+    """Whether a member has to join its group, is joining it, or has lost its coordinator."""
+    return (
+        coordinator._rejoin_needed_fut.done()
+        or coordinator._performed_join_prepare  # until the callbacks of the new assignment have returned
+        or coordinator.coordinator_id is None
+        or coordinator.generation < 0
+    )
 
 
 def _chunk_message(tp: TP, batch: Any, generation: int) -> ConsumerMessage:

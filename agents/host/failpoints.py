@@ -17,6 +17,15 @@ first):
     ingest_after_journal_ack     the broker has acknowledged journal entries, their positions are not committed
     ingest_before_offset_commit  positions are about to be committed
 
+    notifier_after_poll          records were read, nothing is decided
+    notifier_after_decision      records are decided, no row is written
+    notifier_before_commit       rows are acknowledged, their transaction is not committed
+    notifier_after_commit        rows and position are durable
+    notifier_before_send         the attempt is logged, nothing was sent
+    notifier_after_send          the receiver has accepted, nothing is logged
+    notifier_after_outcome       the outcome is logged
+    notifier_mid_restore         topics are read, what was under way is not resumed
+
     action  kill  SIGKILL to ourselves
             stop  SIGSTOP to ourselves (somebody else sends SIGCONT)
             exit  os._exit(1)
@@ -42,6 +51,14 @@ NAMES = frozenset(
         "ingest_after_dead_letter",
         "ingest_after_journal_ack",
         "ingest_before_offset_commit",
+        "notifier_after_poll",
+        "notifier_after_decision",
+        "notifier_before_commit",
+        "notifier_after_commit",
+        "notifier_before_send",
+        "notifier_after_send",
+        "notifier_after_outcome",
+        "notifier_mid_restore",
     )
 )
 Failpoint = Callable[[str], None]

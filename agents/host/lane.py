@@ -67,7 +67,7 @@ class LaneOptions:
     """
 
     linger_s: float = 0.010
-    backlog_linger_s: float = 0.2
+    backlog_linger_s: float = 1.0
     backlog_records: int = 1_000
     unit_records: int = 20_000
     idle_s: float = 5.0
@@ -118,6 +118,7 @@ class Lane:
         self._closed = False
         self._healed_at = 0.0
         self._write_host_row = False
+        self._state_begin = 0
         self._uncommitted_entries = 0
         self._writer = TransactionalWriter(
             kafka,
@@ -186,8 +187,9 @@ class Lane:
             interventions=names.interventions,
             tick=self._recovery_moves,
         )
+        self._state_begin = found.begin
         if found.records:
-            self._write_host_row = check_host_row(found.host, self._topology, names)
+            self._write_host_row = check_host_row(found.host, self._topology, names, found.begin)
             # On a thread: decoding a country's pairs takes seconds, health and heartbeats must answer meanwhile.
             await asyncio.to_thread(self._fold.restore, found.drain(tick=self._moves))
         else:
@@ -316,7 +318,7 @@ class Lane:
         if not rows or rows[-1][0] != POSITION_KEY:
             raise RuntimeError("the last row of a flush must be the marker")
         if self._write_host_row:
-            rows = [(HOST_KEY, host_row(self._topology)), *rows]
+            rows = [(HOST_KEY, host_row(self._topology, self._state_begin)), *rows]
         started = time.monotonic()
         async with asyncio.timeout(self._options.commit_timeout_s):
             await self._writer.commit(flush.interventions, rows)

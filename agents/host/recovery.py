@@ -28,6 +28,7 @@ class Recovered:
         rows: newest value by key, without tombstones; emptied by `drain`.
         host: the host's own row, if there is one.
         records: how many records were read.
+        begin: offset at which the state partition begins.
         journal_begin, journal_end: offset of the oldest journal entry and after the newest, when recovery began.
         evidence: where there is no state, what speaks for earlier work all the same; None: nothing does.
     """
@@ -35,6 +36,7 @@ class Recovered:
     rows: dict[bytes, bytes]
     host: bytes | None
     records: int
+    begin: int
     journal_begin: int
     journal_end: int
     evidence: str | None
@@ -70,7 +72,7 @@ async def recover(
         consumer.assign([here])
         await consumer.seek_to_beginning(here)
         ends = await consumer.end_offsets([here, there, out])
-        begin = (await consumer.beginning_offsets([there]))[there]
+        begins = await consumer.beginning_offsets([here, there])
         rows: dict[bytes, bytes] = {}
         records, last = 0, None
         while await consumer.position(here) < ends[here]:
@@ -91,9 +93,9 @@ async def recover(
     if records and last != POSITION_KEY:
         raise Refusal(
             f"{state}/{partition} does not end with a position: something else wrote to it. "
-            "Restore the topic from a backup, or delete and recreate it and start with a rebuild of the state."
+            "Restore the topic from a backup, or run `ebb state rebuild`."
         )
-    return Recovered(rows, rows.pop(HOST_KEY, None), records, begin, ends[there], evidence)
+    return Recovered(rows, rows.pop(HOST_KEY, None), records, begins[here], begins[there], ends[there], evidence)
 
 
 async def _evidence(

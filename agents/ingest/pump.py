@@ -25,13 +25,14 @@ from agents.ingest.progress import RecordsClock
 from agents.ingest.scout import Scout
 from agents.ingest.sources import Sources
 from agents.ingest.writer import Writer
-from schemas.topics import RULESETS, Topics
+from schemas.topics import DEAD_LETTERS, JOURNAL, RULESETS, Topics
 
 log = logging.getLogger("ebb.ingest")
 
 LEADER = Source(RULESETS, 0)
 IDLE_S = 0.05
 CLOCK_EVERY_S = 30.0
+PATIENCE_S = 10.0
 
 
 class Pump:
@@ -75,6 +76,7 @@ class Pump:
         self._wanted: frozenset[Source] | None = None
         self._under_way: asyncio.Task[None] | None = None
         self._unit: Unit | None = None
+        self._unit_began = 0.0
         self._has_announced = False
         self._is_open = False
         self._stopping = False
@@ -106,6 +108,9 @@ class Pump:
             stop = self._notices.state.stops.get(source)
             reason = stop.reason if stop is not None else "too many bad records"
             found.append(f"{self._topics.real(source.topic)}/{source.partition} stopped: {reason}")
+        if self._under_way is not None and (waits_s := monotonic() - self._unit_began) > PATIENCE_S:
+            topics = f"{self._topics.real(JOURNAL)} or {self._topics.real(DEAD_LETTERS)}"
+            found.append(f"{topics} has not acknowledged what was written {waits_s:.0f} s ago")
         if self._skewed():
             assert self._writer.skew is not None
             found.append(f"the clock differs from the broker's by {self._writer.skew.seconds:.0f} s")
@@ -165,7 +170,7 @@ class Pump:
         if unit is None:
             await self._wait()
             return
-        self._unit = unit
+        self._unit, self._unit_began = unit, monotonic()
         self._under_way = asyncio.create_task(self._write(unit), name="ingest-write")
         await asyncio.sleep(0)
 
@@ -231,7 +236,8 @@ class Pump:
             self._observer.dead_letter(letter.source.topic, letter.rejected.reason)
         for source, reason in unit.stopped.items():
             self._observer.red(source, reason)
-        self.pulse += 1
+        # Progress alone is no sign of life: it goes on being written while nothing of what waits comes through.
+        self.pulse += bool(unit.positions)
 
     # assignment
 

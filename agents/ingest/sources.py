@@ -172,8 +172,11 @@ class Sources:
             if acked >= end and not self.merge.is_stopped(source):
                 self.progress.caught_up(source, looked_ms, self._options.now_ms())
             self._observer.lag(source, max(0, end - acked))
-        for source, tail, end in self.merge.awaited():
-            await self._probe(source, tail, end)
+        if self._consumer_of().flow_active:  # nothing comes during a rebalance, and what comes after it is sought anew
+            for source, tail, end in self.merge.awaited():
+                await self._probe(source, tail, end)
+        else:
+            self._awaited_since.clear()
         if self.merge.gate_is_closed:
             self.merge.gate_is_closed = await self._gate.is_closed(self._consumer_of(), control)
 

@@ -9,6 +9,7 @@
 
 import argparse
 import atexit
+import os
 import secrets
 import shutil
 import signal
@@ -63,6 +64,11 @@ def free_port() -> int:
         return port
 
 
+def new_cluster_id() -> str:
+    """An id as Kafka makes them."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
 class KafkaBroker:
     """One broker and its controller in one Java process, from `with` or `start` until `stop`."""
 
@@ -74,6 +80,8 @@ class KafkaBroker:
         properties: Mapping[str, str] | None = None,
         heap: str = "512m",
         data: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        cluster_id: str | None = None,
     ) -> None:
         """Prepare, without starting.
 
@@ -83,12 +91,16 @@ class KafkaBroker:
             properties: broker settings that override ours, such as `{"log.cleaner.backoff.ms": "200"}`.
             heap: size of the Java heap, as in -Xmx.
             data: folder for logs and metadata, kept after `stop`; a temporary one, removed by `stop`, when None.
+            cluster_id: of the cluster it is a node of; a new one when None.
+            environment: variables added to ours for the broker's process; may be changed between `kill` and `restart`.
         """
         self.port = free_port() if port is None else port
         self._controller_port = free_port()
         self._secure_port = free_port() if secure else None
         self._properties = dict(properties or {})
         self._heap = heap
+        self.environment = dict(environment or {})
+        self._cluster_id = cluster_id or new_cluster_id()
         self._keep = data is not None
         self._folder = data
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,6 +138,15 @@ class KafkaBroker:
 
         Raises: KafkaUnavailableError when Java, Maven or openssl is missing; KafkaBrokerError when it does not come up.
         """
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def launch(self) -> None:
+        """Start without waiting, for nodes of a cluster that only answer together.
+
+        Raises: as `start`.
+        """
         if self._process is not None:
             raise KafkaBrokerError("this broker is running already")
         launcher, jars = java(), class_path()
@@ -145,9 +166,8 @@ class KafkaBroker:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for us: we stop it in order
+                env=os.environ | self.environment,
             )
-        self._wait_ready()
-        return self
 
     def stop(self) -> None:
         """Shut down in order, then remove the temporary folder. Does nothing when there is nothing to do.
@@ -200,17 +220,20 @@ class KafkaBroker:
         self._running().send_signal(signal.SIGCONT)
         self._paused = False
 
-    def create_topic(self, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
+    def create_topic(
+        self, name: str, partitions: int, config: Mapping[str, str] | None = None, replication: int = 1
+    ) -> None:
         """Create a topic and wait until it exists.
 
         Args:
             name: Kafka topic name.
             partitions: at least 1.
             config: topic settings, such as `{"cleanup.policy": "compact"}`.
+            replication: copies of each partition.
 
         Raises: KafkaBrokerError with the broker's reason, for example that it exists already.
         """
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=replication, config=dict(config or {}))
         admin = self._admin()  # kept until the answer is here: a collected client cancels its requests
         pending = admin.create_topics([topic], operation_timeout=_ADMIN_TIMEOUT_S)
         try:
@@ -252,9 +275,8 @@ class KafkaBroker:
         settings |= self._properties
         properties.touch(mode=0o600)
         properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         command = [launcher, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
-        command += [f"--cluster-id={cluster}", "-c", str(properties), *extra]
+        command += [f"--cluster-id={self._cluster_id}", "-c", str(properties), *extra]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise KafkaBrokerError(f"Kafka could not format its storage: {(done.stdout + done.stderr).strip()}")
@@ -302,7 +324,8 @@ class KafkaBroker:
             f"{listener}.scram-sha-512.sasl.jaas.config": f"{scram} required;",
         }
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
+        """Wait until it answers. Raises: KafkaBrokerError when it does not come up."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.is_alive():

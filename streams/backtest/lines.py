@@ -105,6 +105,16 @@ def read_record(arrival: Arrival) -> Outcome:
     return decode_fact(topic, key, value, arrived_ms=arrival.arrived_ms)
 
 
+def program_of_line(arrival: Arrival) -> str | None:
+    """The program a line is about, read without checking the rest; None where it names none."""
+    if arrival.key is not None and arrival.topic in _KEY_FIELDS:
+        return arrival.key.partition(b"/")[0].decode("utf-8", "replace")
+    try:
+        return _NAMED(arrival.value or b"").program_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _arrival(at: datetime, topic: str, key: bytes | None, value: bytes | None) -> Arrival | Rejected:
     arrived_ms = to_ms(at)
     if arrived_ms < 0:

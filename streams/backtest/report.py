@@ -1,18 +1,17 @@
-"""`report.html`: what a backtest found, on one page that needs nothing but itself. No scripts, no fonts, no network."""
+"""`report.html`: what a backtest found, on one page that can be sent around. Equal results give equal pages."""
 
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-_STYLE: Final = """
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse; width: 100% }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #8884; text-align: left; overflow-wrap: anywhere }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
-.verdict { font-size: 1.1rem } code { font-size: .9em }
-"""
+from msgspec import Struct, field
+
+from streams.backtest import plots
+from streams.backtest.findings import comparison_sections, evaluation_sections, sweep_sections
+from streams.backtest.page import columns, heading, number, page, pairs, paragraph, table
+from streams.backtest.verdict import verdict
+
+__all__ = ["Shown", "render", "verdict"]
+
 _CHANGES: Final = (
     "opened",
     "evidence_added",
@@ -36,53 +35,58 @@ _COUNTS: Final = (
 )
 
 
-def verdict(summary: Mapping[str, Any]) -> str:
-    """Say in one or two sentences what came out, doubts included."""
-    rules: Mapping[str, Mapping[str, int]] = summary["interventions"]
-    opened = sum(changes.get("opened", 0) for changes in rules.values())
-    sentence = (
-        f"{_many(summary['facts'], 'fact')} led to {_many(opened, 'intervention')} "
-        f"under {_many(len(rules), 'rule')}, {_many(summary['interventions_total'], 'record')} in all."
-    )
-    doubts = []
-    if summary["dead_letters"]:
-        doubts.append(f"{_many(summary['dead_letters'], 'line')} could not be used (dead-letters.jsonl says why)")
-    if summary["faults"]:
-        doubts.append(f"the code of {', '.join(summary['faults'])} failed on some facts and was skipped there")
-    return f"{sentence} Mind that {' and '.join(doubts)}." if doubts else sentence
+class Shown(Struct, frozen=True):
+    """What the page shows beside the summary.
+
+    Attributes:
+        weekly: (Monday in ms UTC, messages here, messages there).
+        examples: by rule and kind of difference, lines of `comparison.jsonl`.
+        leads_ms: lead times behind the histogram, by rule.
+    """
+
+    weekly: Sequence[tuple[int, ...]] = ()
+    examples: Mapping[tuple[str, str], Sequence[Any]] = field(default_factory=dict)
+    leads_ms: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
-def render(summary: Mapping[str, Any]) -> str:
-    """Write the page of a summary as made by `streams.backtest.summary.summarise`. Equal summaries give equal pages."""
-    hashes = summary["hashes"]
-    settings = [
-        ("Recording", "the journal" if summary["recording"] == "journal" else "facts as lines"),
-        ("Rules", "as activated in the recording" if summary["rules"] == "recorded" else "one set throughout"),
-        ("Engine", summary["engine"]),
-        *((("Recorded by", ", ".join(summary["recorded_by"])),) if summary["recorded_by"] else ()),
-        ("Journal partitions", str(summary["partitions"])),
-        ("First and last decision", f"{summary['first_decided_at'] or '–'} to {summary['last_decided_at'] or '–'}"),
-        ("Hash of the recording", hashes["recording"]),
-        ("Hash of the rule sets", ", ".join(hashes["rulesets"])),
-        ("SHA-256 of interventions.jsonl", hashes["interventions"]),
-    ]
-    return "\n".join(
-        (
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8"><title>Backtest</title>',
-            '<meta name="viewport" content="width=device-width">',
-            f"<style>{_STYLE}</style></head><body>",
-            "<h1>Backtest</h1>",
-            f'<p class="verdict">{escape(verdict(summary))}</p>',
-            "<h2>Interventions by rule and change</h2>",
-            _interventions(summary["interventions"]),
-            "<h2>What was read</h2>",
-            _table(("What", "Count"), [(text, f"{summary[name]:,}") for name, text in _COUNTS]),
-            "<h2>Settings and hashes</h2>",
-            _table(("What", "Value"), settings, are_numbers=False),
-            "</body></html>\n",
-        )
-    )
+def render(summary: Mapping[str, Any], shown: Shown | None = None) -> str:
+    """Write the page of a summary as made by `streams.backtest.summary.summarise` and what was added to it."""
+    return page("Backtest", _body(summary, shown if shown is not None else Shown()))
+
+
+def _body(summary: Mapping[str, Any], shown: Shown) -> Iterator[str]:
+    yield "<h1>Backtest</h1>"
+    yield paragraph(verdict(summary), "verdict")
+    yield from _parameters(summary)
+    if "comparison" in summary:
+        yield from comparison_sections(summary, shown.examples)
+    if "sweep" in summary:
+        yield from sweep_sections(summary["sweep"])
+    else:
+        yield heading("Interventions by rule and change")
+        yield _interventions(summary["interventions"])
+    yield from _load(summary, shown)
+    if "evaluation" in summary:
+        yield from evaluation_sections(summary, shown.leads_ms)
+    yield heading("What was read")
+    yield table(columns("What", "Count"), [(text, f"{summary[name]:,}") for name, text in _COUNTS])
+    yield heading("Settings and hashes")
+    yield paragraph("With the same recording, rule files and version of Ebb, the same command gives the same bytes.")
+    yield pairs(_settings(summary))
+
+
+def _parameters(summary: Mapping[str, Any]) -> Iterator[str]:
+    changed = summary.get("parameters")
+    if not changed:
+        return
+    other = "Against" if "comparison" in summary else "Shipped"
+    yield heading("What is asked")
+    rows = [(one["parameter"], _value(one["here"]), _value(one["there"])) for one in changed]
+    yield table(columns("Parameter", "Asked about", other), rows)
+
+
+def _value(value: Any) -> str:
+    return "not stated" if value is None else str(value)
 
 
 def _interventions(rules: Mapping[str, Mapping[str, int]]) -> str:
@@ -90,20 +94,74 @@ def _interventions(rules: Mapping[str, Mapping[str, int]]) -> str:
         return "<p>None.</p>"
     seen = [change for change in _CHANGES if any(change in changes for changes in rules.values())]
     rows = [(rule, *(f"{changes.get(change, 0):,}" for change in seen)) for rule, changes in rules.items()]
-    return _table(("Rule", *seen), rows)
+    return table(columns("Rule", *seen), rows)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, are_numbers: bool = True) -> str:
-    number = ' class="number"' if are_numbers else ""
-    lines = ["<table>", _row("th", head, number)]
-    lines += [_row("td", row, number) for row in rows]
-    return "\n".join((*lines, "</table>"))
+def _load(summary: Mapping[str, Any], shown: Shown) -> Iterator[str]:
+    if "load" not in summary:
+        return
+    mine, theirs = summary["load"], summary.get("comparison", {}).get("load")
+    yield heading("Messages per coordinator and week")
+    yield paragraph(
+        "Deliveries, not interventions: what goes at once is one message, a day's digest is one message however much "
+        "is in it, what is withheld is none. Weeks (Monday, UTC) without a message count as well.",
+        "soft",
+    )
+    names = (
+        ("Coordinators who got any", "coordinators", 0),
+        ("Messages", "messages", 0),
+        ("Median a week", "median", 1),
+        ("90 of 100 weeks have at most", "p90", 1),
+        ("Most in one week", "most", 0),
+        (f"Weeks over {mine['capacity']}, of {mine['coordinator_weeks']:,}", "weeks_over_capacity", 0),
+    )
+    heads = ("", "Asked about", "Against") if theirs else ("", "Messages")
+    rows = [
+        (text, number(mine[name], digits), *((number(theirs[name], digits),) if theirs else ()))
+        for text, name, digits in names
+    ]
+    yield table(columns(*heads), rows)
+    weekly = [(one[0], one[1], one[2]) for one in shown.weekly]
+    drawing = plots.weekly_lines(weekly, "Messages a week, all coordinators", both=theirs is not None)
+    if drawing:
+        yield f"<figure>{drawing}<figcaption>{legend(theirs is not None)}Messages a week, all coordinators together."
+        yield "</figcaption></figure>"
 
 
-def _row(tag: str, cells: tuple[str, ...], number: str) -> str:
-    first, *rest = map(escape, cells)
-    return f"<tr><{tag}>{first}</{tag}>" + "".join(f"<{tag}{number}>{cell}</{tag}>" for cell in rest) + "</tr>"
+def legend(both: bool) -> str:
+    """Which colour is which run."""
+    if not both:
+        return ""
+    return '<span class="key here"></span>asked about<span class="key there"></span>against. '
 
 
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def _settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    hashes, asked, read = summary["hashes"], summary.get("asked", {}), summary.get("read", {})
+    comparison = summary.get("comparison")
+    rows = [
+        ("Recording", "the journal" if summary["recording"] == "journal" else "facts as lines"),
+        ("Rules", "as activated in the recording" if summary["rules"] == "recorded" else "one set throughout"),
+        ("Engine", summary["engine"]),
+        *((("Recorded by", ", ".join(summary["recorded_by"])),) if summary["recorded_by"] else ()),
+        ("Journal partitions", str(summary["partitions"])),
+        ("Time covered", f"{_day(read.get('from'))} to {_day(read.get('to'))}"),
+        ("First and last decision", f"{summary['first_decided_at'] or '–'} to {summary['last_decided_at'] or '–'}"),
+    ]
+    if asked.get("from") or asked.get("to"):
+        rows.append(("Only what was decided", f"from {asked['from'] or 'the beginning'} to {asked['to'] or 'the end'}"))
+    if asked.get("programs"):
+        rows.append(("Only the programs", ", ".join(asked["programs"])))
+    if comparison is not None:
+        against = comparison["against"]
+        words = {"live": "what was published", "recorded": "the recorded rule sets"}.get(against, f"rule set {against}")
+        rows.append(("Held against", words))
+    return [
+        *rows,
+        ("Hash of the recording", hashes["recording"]),
+        ("Hash of the rule sets", ", ".join(hashes["rulesets"])),
+        ("SHA-256 of interventions.jsonl", hashes["interventions"]),
+    ]
+
+
+def _day(instant: str | None) -> str:
+    return "–" if instant is None else instant[:10]

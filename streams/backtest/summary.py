@@ -7,7 +7,10 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from schemas.base import from_ms, instant_text
+from streams.backtest.evaluate import ALL, EPISODES, Evaluation, Scores
+from streams.backtest.load import quantile
 from streams.backtest.replay import Tally
+from streams.clock import DAY_MS
 
 #: counted once per journal partition though it happened once
 _TOLD_TO_EVERYBODY: Final = frozenset({"activations", "ruleset", "version"})
@@ -90,6 +93,53 @@ def summarise(tally: Tally, settings: Settings, output: Output) -> dict[str, Any
             "interventions": output.sha256,
         },
     }
+
+
+def scores_tree(evaluation: Evaluation, rules: Iterable[str], *, even_silent: bool = False) -> dict[str, Any]:
+    """Scores as `summary.json` tells them: rules that spoke (or `even_silent` ones), and all of them together."""
+    spoke = [
+        rule
+        for rule in rules
+        if even_silent or evaluation.total(rule).alarms or evaluation.total(rule, helped=True).alarms
+    ]
+    return {
+        "ends": dict(sorted(evaluation.ends.items())),
+        "rules": {
+            rule: {
+                **_scores(evaluation.total(rule)),
+                "lead_days": _leads(evaluation.leads_ms.get(rule, [])),
+                "programs": len(evaluation.plain.get(rule, {})),
+                "helped": _scores(evaluation.total(rule, helped=True)),
+            }
+            for rule in (EPISODES, ALL, *spoke)
+        },
+    }
+
+
+def _scores(scores: Scores) -> dict[str, Any]:
+    return {
+        "alarms": scores.alarms,
+        "right": scores.right,
+        "wrong": scores.wrong,
+        "undecided": scores.undecided,
+        "precision": _rounded(scores.precision),
+        "bad_ends": scores.bad_ends,
+        "caught": scores.caught,
+        "recall": _rounded(scores.recall),
+        "false_alarms_per_pair_week": _rounded(scores.false_per_pair_week, 6),
+        "pair_weeks_between_false_alarms": _rounded(1 / false, 1) if (false := scores.false_per_pair_week) else None,
+        "alerts_per_50_pairs_and_month": _rounded(scores.alerts_per_50_pairs_and_month, 3),
+    }
+
+
+def _leads(leads_ms: list[int]) -> dict[str, Any]:
+    days = [lead / DAY_MS for lead in sorted(leads_ms)]
+    shares = (("p10", 0.1), ("p25", 0.25), ("median", 0.5), ("p75", 0.75), ("p90", 0.9))
+    return {"n": len(days), **{name: _rounded(quantile(days, share), 1) for name, share in shares}}
+
+
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _sum(tally: Tally, name: str) -> int:

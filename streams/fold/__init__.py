@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import schemas.facts as f
 from streams.fold.actions import fold_action
-from streams.fold.contacts import fold_help, fold_match_request, fold_message, fold_own_activity
+from streams.fold.contacts import fold_help, fold_message, fold_own_activity, fold_relaunch_answer
+from streams.fold.counted import count
 from streams.fold.meetings import fold_meeting, is_repeated_meeting
 from streams.fold.reference import fold_pair, fold_pair_deleted, fold_participant, fold_program, fold_program_ended
+from streams.fold.requests import fold_match_request
 from streams.fold.surveys import fold_submission, fold_survey, is_repeated_submission
 from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import FactRef
@@ -29,7 +31,7 @@ _FOLDS: Final[dict[type, _Fold]] = {
     f.ActivityProfileUpdated: fold_own_activity,
     f.ActivityGoalUpdated: fold_own_activity,
     f.ActivityContentViewed: fold_own_activity,
-    f.RelaunchAnswered: fold_own_activity,
+    f.RelaunchAnswered: fold_relaunch_answer,
     f.ActivityMessageSent: fold_message,
     f.MatchRequestSent: fold_match_request,
     f.MatchRequestAccepted: fold_match_request,
@@ -80,4 +82,6 @@ def fold(view: View, fact: f.Fact, ref: FactRef, arrived_ms: int) -> Touched:
 
     Returns: the pairs and participants whose judgement it can move.
     """
-    return _FOLDS[type(fact)](view, fact, ref, arrived_ms)
+    touched = _FOLDS[type(fact)](view, fact, ref, arrived_ms)
+    count(view, fact)
+    return touched

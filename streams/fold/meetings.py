@@ -11,6 +11,8 @@ import schemas.facts as f
 from schemas.base import to_ms
 from streams.clock import MINUTE_MS
 from streams.fold.contacts import attempt_in_pair, contact_in_pair
+from streams.fold.pulse import note_held
+from streams.fold.signs import end_row, postpone
 from streams.fold.touched import Touched
 from streams.state.episode import FactRef
 from streams.state.history import DIGEST_BYTES
@@ -54,18 +56,23 @@ def fold_meeting(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touche
         if fact.participant_id is not None:
             actor = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
             if isinstance(fact, f.MeetingScheduled):
-                attempt_in_pair(view, pair, fact.pair_id, actor, ref)
+                touched += attempt_in_pair(view, pair, fact.pair_id, actor, ref)
+        if isinstance(fact, f.MeetingRescheduled | f.MeetingCancelled):
+            postpone(pair, fact.participant_id or "", ref)
     return Touched((fact.pair_id,), touched)
 
 
 def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrived_ms: int) -> None:
     held_ms = min(to_ms(fact.starts_at), arrived_ms)
     pair.held_count += 1
+    note_held(view, held_ms)
     owner = pair_key(view.program_id, fact.pair_id)
     pair.held_pages, pair.held_seen = view.remember(owner, pair.held_pages, pair.held_seen, _meeting_digest(view, fact))
     if held_ms >= pair.last_held_ms or pair.held is None:
         pair.last_held_ms = max(held_ms, pair.last_held_ms)
         pair.held = ref
+        if pair.postponed:
+            end_row(pair)
     # Now that the pair meets, a plan that went by without word of it says nothing any more.
     pair.bookings = [
         booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id and booking.end_ms > held_ms

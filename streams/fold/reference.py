@@ -8,6 +8,8 @@ from schemas.base import to_ms
 from streams.calendar import FOREVER
 from streams.clock import DAY_MS
 from streams.fold.contacts import contact_in_pair
+from streams.fold.pulse import note_activity
+from streams.fold.requests import forget_refusals
 from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import FactRef
 from streams.state.pair import Member, PairPhase, PairState, Side
@@ -140,9 +142,15 @@ def _follow(view: View, pair_id: str, pair: PairState, people: list[str], former
         listed = person is not None and pair_id in person.pair_ids
         belongs = pair.is_active and pair.member(participant_id) is not None
         if belongs and not listed:
-            view.make_participant(participant_id).pair_ids.append(pair_id)
+            joiner = view.make_participant(participant_id)
+            joiner.pair_ids.append(pair_id)
+            if joiner.matching is not None:
+                joiner.matching.paired_ms = max(joiner.matching.paired_ms, pair.changed_ms)
+                forget_refusals(joiner.matching)
         elif listed and not belongs:
-            view.make_participant(participant_id).pair_ids.remove(pair_id)
+            leaver = view.make_participant(participant_id)
+            leaver.pair_ids.remove(pair_id)
+            leaver.ended_pair, leaver.ended_ms = pair_id, pair.changed_ms
     change = int(pair.is_active) - int(former is PairPhase.ACTIVE)
     if change:
         view.program.active_pairs += change
@@ -151,7 +159,7 @@ def _follow(view: View, pair_id: str, pair: PairState, people: list[str], former
 
 def fold_participant(view: View, fact: f.ParticipantChanged, ref: FactRef, arrived_ms: int) -> Touched:
     person = view.make_participant(fact.participant_id)
-    phase = _PARTICIPANT_PHASES[fact.state]
+    phase, was_active = _PARTICIPANT_PHASES[fact.state], person.is_active
     paused_until_ms = 0
     if phase is ParticipantPhase.PAUSED and fact.paused_until is not None:
         paused_until_ms = max(to_ms(fact.paused_until), ref.at_ms)
@@ -159,14 +167,24 @@ def fold_participant(view: View, fact: f.ParticipantChanged, ref: FactRef, arriv
     _stop_clock(person, ref.at_ms, until_ms)
     if person.phase is not ParticipantPhase.UNKNOWN and ref.at_ms < person.changed_ms:
         # Known too late to be in force, but the clock stood still then.
-        return Touched(tuple(person.pair_ids), (fact.participant_id,))
+        return Touched(tuple(person.pair_ids), (fact.participant_id, *partners_of(view, fact.participant_id, person)))
     person.phase, person.changed_ms = phase, ref.at_ms
     person.roles = sum(_ROLES[role] for role in set(fact.roles))
     person.joined_ms = to_ms(fact.joined_at)
     person.paused_until_ms = paused_until_ms
+    if person.is_active != was_active:
+        note_activity(view, person, 1 if person.is_active else -1)
     if paused_until_ms and paused_until_ms <= max(ref.at_ms, view.partition.clock.now_ms):
-        wake_paused(person)  # the pause was over when it became known
-    return Touched(tuple(person.pair_ids), (fact.participant_id,))
+        wake_paused(view, person)  # the pause was over when it became known
+    return Touched(tuple(person.pair_ids), (fact.participant_id, *partners_of(view, fact.participant_id, person)))
+
+
+def partners_of(view: View, participant_id: str, person: ParticipantState) -> list[str]:
+    """Who else is in the pairs of a person, also in the one that ended last: whether they have a partner may depend
+    on it."""
+    pairs = (view.pair(pair_id) for pair_id in (*person.pair_ids, person.ended_pair) if pair_id)
+    others = {member.id: None for pair in pairs if pair is not None for member in pair.members}
+    return [each for each in others if each != participant_id]
 
 
 def _stop_clock(person: ParticipantState, at_ms: int, until_ms: int) -> None:
@@ -189,6 +207,7 @@ def _stop_clock(person: ParticipantState, at_ms: int, until_ms: int) -> None:
     person.states = kept[-MAX_STATES:]
 
 
-def wake_paused(person: ParticipantState) -> None:
+def wake_paused(view: View, person: ParticipantState) -> None:
     """`paused_until` has come: the person is active again, by the clock alone."""
     person.phase, person.paused_until_ms = ParticipantPhase.ACTIVE, 0
+    note_activity(view, person, 1)

@@ -6,11 +6,14 @@ A submission counts once: the same survey answered again by the same person on t
 from typing import Any
 
 import schemas.facts as f
+from streams.fold.asked import answer, ask
 from streams.fold.contacts import contact, contact_in_pair
 from streams.fold.meetings import digest
+from streams.fold.pulse import note_submission
+from streams.fold.signs import GOOD, LOW, give_sign, take_back
 from streams.fold.touched import Submission, Touched
 from streams.state.episode import FactRef
-from streams.state.pair import KINDS, MAX_RATINGS, Member, Rating
+from streams.state.pair import KINDS, MAX_RATINGS, Member, PairState, Rating, Sign, SignKind
 from streams.state.participant import MAX_SUBMITTED, MAX_SURVEYS, ParticipantState, Survey
 from streams.state.table import participant_key
 from streams.view import TOPIC_CODES, View
@@ -45,8 +48,10 @@ def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched
     """A survey that goes out is new unless one of that kind and pair to the same person is not judged yet."""
     pair_ids = (fact.pair_id,) if fact.pair_id is not None else ()
     sent_ms: int | None = None
-    if isinstance(fact, f.SurveySent):
+    if not isinstance(fact, f.SurveyReminded):
         person = view.make_participant(fact.participant_id)
+        ask(person, fact, ref, _is_answered(view, fact.participant_id, person, fact.survey_id))
+    if isinstance(fact, f.SurveySent):
         kind, pair_id = KINDS.index(fact.kind), fact.pair_id or ""
         unjudged = [each for each in person.surveys if _judged_ms(view, each.sent_ms) > ref.at_ms]
         if not any((each.kind, each.pair_id) == (kind, pair_id) and each.sent_ms <= ref.at_ms for each in unjudged):
@@ -55,6 +60,14 @@ def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched
         unjudged.sort(key=lambda each: (each.sent_ms, each.survey_id))
         person.surveys = unjudged[-MAX_SURVEYS:]
     return Touched(pair_ids, (fact.participant_id,), survey_sent_ms=sent_ms)
+
+
+def _is_answered(view: View, participant_id: str, person: ParticipantState, survey_id: str) -> bool:
+    """Whether a rating or a sentiment that names the survey came before word that it was sent."""
+    return any(
+        _has_answered(view, participant_id, person, digest(TOPIC_CODES[topic], survey_id))
+        for topic in ("ratings", "sentiment")
+    )
 
 
 def _judged_ms(view: View, sent_ms: int) -> int:
@@ -79,7 +92,7 @@ def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, a
         waiting = [each for each in waiting if each.kind == kind or each.survey_id == fact.survey_id]
     named = [each for each in waiting if each.survey_id == fact.survey_id]
     if not waiting or elsewhere:
-        return Submission(at_ms, counts, None)
+        return Submission(at_ms, counts, None, elsewhere)
     answered = (named or waiting)[0]
     answered.answered = True
     return Submission(at_ms, counts, answered.sent_ms)
@@ -102,7 +115,9 @@ def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Tou
             owner, person.answered_pages, person.answered_seen, _submission_digest(fact)
         )
     submission = _submission(view, fact, person, pair_id or "", ref.at_ms)
+    answer(person, fact, pair_id, ref.at_ms)
     if pair_id is None:
+        note_submission(view, fact, ref, person.roles % 3, submission.again)
         return Touched(participants=(fact.participant_id,), submission=submission)
     pair = view.make_pair(pair_id, arrived_ms)
     if fact.pair_id is not None:
@@ -111,9 +126,28 @@ def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Tou
         found = pair.member(fact.participant_id)
         assert found is not None, "a person's active pair names them"
         member = found
+    note_submission(view, fact, ref, int(member.side) or person.roles % 3, submission.again)
     if isinstance(fact, f.RatingSubmitted):
         _rate(member, Rating(KINDS.index(fact.kind), fact.rating, ref))
+    _show(pair, member, fact, ref)
     return Touched((pair_id,), (fact.participant_id,), submission=submission)
+
+
+def _show(pair: PairState, member: Member, fact: Any, ref: FactRef) -> None:
+    """What a submission says about trouble in the pair. A closing survey comes too late to."""
+    if isinstance(fact, f.RatingSubmitted):
+        if fact.rating >= GOOD:
+            if pair.signs:
+                take_back(pair, member, ref.at_ms)
+            return
+        if fact.rating > LOW or fact.kind == "closing":
+            return
+        kind = SignKind.LOW_RATING
+    elif fact.about == "match" and fact.polarity == "negative":
+        kind = SignKind.NEGATIVE
+    else:
+        return
+    give_sign(pair, Sign(kind, member.id, ref, b"" if fact.survey_id is None else digest(fact.survey_id)))
 
 
 def _stands(ratings: list[Rating], place: int) -> int:
@@ -130,6 +164,8 @@ def _rate(member: Member, rating: Rating) -> None:
     while len(ratings) > MAX_RATINGS:
         latest = {each.kind: place for place, each in enumerate(ratings)}
         spare = [place for place, each in enumerate(ratings) if latest[each.kind] != place]
-        # A low one that still stands goes last: forgotten, it would look like cleared.
-        del ratings[min(spare, key=lambda place: (_stands(ratings, place), place), default=0)]
+        former = {ratings[place].kind: place for place in spare}
+        # A low one that still stands goes last: forgotten, it would look like cleared. Before it goes what the latest
+        # of its kind is compared with.
+        del ratings[min(spare, key=lambda at: (_stands(ratings, at), former[ratings[at].kind] == at, at), default=0)]
     member.ratings = ratings

@@ -13,11 +13,13 @@ class Submission(Struct, frozen=True, gc=False):
         counts: the first of this person about this pair on this local day.
         answers_ms: when the survey was sent that this is the first answer to, None when it answers none that is not
             judged.
+        again: the same survey was answered on the other topic before, so that this is no answer of its own.
     """
 
     at_ms: int
     counts: bool
     answers_ms: int | None
+    again: bool = False
 
 
 class Touched(Struct, frozen=True, gc=False):

@@ -40,11 +40,11 @@ from streams.rule import (
     Severity,
     Subject,
     Verdict,
-    reach_out_actions,
 )
 from streams.rule import evidence as evidence_of
 from streams.state.episode import Evidence
 from streams.state.pair import Booking, PairState
+from streams.steps import first_steps
 from streams.view import View
 
 GRACE_MS: Final = DAY_MS  # a booking counts until a day after its end, so that there is time to note it
@@ -134,7 +134,7 @@ class FirstMeetingMissing(Rule):
             planned = "has nothing planned" if rung == 1 else "has not met"
             summary = f"Pair {subject.id} {planned} {elapsed} days after it was matched."
         silent = silent_member(view, pair)
-        actions = reach_out_actions(pair, silent)
+        actions = first_steps(view, pair, silent, moment)
         if rung == 1:
             actions = (Action("send_reminder"), *actions)
         return Account(

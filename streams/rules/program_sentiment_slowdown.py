@@ -44,7 +44,8 @@ class ProgramSentimentSlowdownParams(RuleParams):
 
 
 @lru_cache(maxsize=256)
-def _detector(params: ProgramSentimentSlowdownParams) -> RateParams:
+def detector_of(params: ProgramSentimentSlowdownParams) -> RateParams:
+    """What the rule's parameters mean to its detector."""
     return RateParams(
         far_per_year=params.far_per_year,
         prior_rate=params.prior_rate_per_pair_week,
@@ -75,7 +76,7 @@ class ProgramSentimentSlowdown(Rule):
     ) -> tuple[Event, ...]:
         program = subject.record
         assert isinstance(program, ProgramState)
-        detector = _detector(params)
+        detector = detector_of(params)
         stream = program.sentiment
         if stream is None or program.starts_ms > program.sentiment_since_ms:
             if not program.active_pairs:
@@ -97,7 +98,7 @@ class ProgramSentimentSlowdown(Rule):
         stream = program.sentiment
         if stream is None:
             return NOTHING
-        detector = _detector(params)
+        detector = detector_of(params)
         look_ms = next_due_ms(stream, moment.now_ms, view.calendar, detector)
         if not stream.alarm_ms:
             return Verdict(closes=True, look_ms=look_ms)
@@ -116,7 +117,7 @@ class ProgramSentimentSlowdown(Rule):
     ) -> Account:
         program = subject.record
         assert isinstance(program, ProgramState)
-        words, evidence = account(moment.events, moment.at_ms, program.sentiment, view.calendar, _detector(params))
+        words, evidence = account(moment.events, moment.at_ms, program.sentiment, view.calendar, detector_of(params))
         said = f": {words}" if words else ""
         if change == "resolved":
             summary = f"Feedback in program {subject.id} is back at its baseline{said}."

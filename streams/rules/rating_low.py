@@ -18,6 +18,7 @@ from pydantic import Field
 import schemas.facts as f
 from streams.causes import cause_of_pair
 from streams.clock import DAY_MS
+from streams.phrases import KIND_WORDS, SIDE_WORDS, say_rating
 from streams.rule import (
     NOTHING,
     Account,
@@ -29,19 +30,17 @@ from streams.rule import (
     Severity,
     Subject,
     Verdict,
-    reach_out_actions,
 )
 from streams.rule import evidence as evidence_of
 from streams.state.episode import Evidence
 from streams.state.pair import KINDS, Member, PairState, Rating
+from streams.steps import first_steps
 from streams.view import View
 
 GOOD: Final = 4
 _CLOSING: Final = KINDS.index("closing")
 _MQS: Final = KINDS.index("mqs")
 _POST_MEETING: Final = KINDS.index("post_meeting")
-_KIND_WORDS: Final = ("match quality survey", "survey after a meeting", "closing survey", "survey")
-_SIDE_WORDS: Final = ("participant", "mentor", "mentee")
 
 
 class RatingLowParams(RuleParams):
@@ -68,7 +67,7 @@ class RatingLow(Rule):
         member = pair.member(subject.member)
         if member is None or not member.ratings:
             return NOTHING
-        lows = _lows(member, params.low, pair.reopened_ms)
+        lows = _lows(member, params.low, max(pair.reopened_ms, view.facts_from_ms(self.code, pair, member.id)))
         fact = moment.fact
         mine = isinstance(fact, f.RatingSubmitted) and fact.participant_id == member.id
         uncleared = [low for low in lows if not _is_cleared(member, low)]
@@ -92,13 +91,13 @@ class RatingLow(Rule):
         pair = subject.record
         assert isinstance(pair, PairState)
         member = pair.member(subject.member) or Member(subject.member)  # who left the pair is still to be told of
-        lows = _lows(member, params.low, pair.reopened_ms)
-        who = _SIDE_WORDS[member.side]
+        lows = _lows(member, params.low, max(pair.reopened_ms, view.facts_from_ms(self.code, pair, member.id)))
+        who = SIDE_WORDS[member.side]
         days = params.window // DAY_MS
         facts: list[Evidence] = []
         if change == "opened":
             recent = [low for low in lows if lows[-1].ref.at_ms - low.ref.at_ms <= params.window]
-            facts = [_say(low, who, params.low) for low in recent]
+            facts = [say_rating(low, who, params.low) for low in recent]
             if (mqs := _latest(member, _MQS)) is not None and mqs.value >= GOOD:
                 facts.append(
                     evidence_of(f"latest match quality rating of the {who} is {mqs.value}", mqs.ref, value=mqs.value)
@@ -106,7 +105,7 @@ class RatingLow(Rule):
         elif isinstance(moment.fact, f.RatingSubmitted) and moment.ref is not None:
             rated = Rating(KINDS.index(moment.fact.kind), moment.fact.rating, moment.ref)
             rater = pair.member(moment.fact.participant_id)
-            facts = [_say(rated, _SIDE_WORDS[rater.side] if rater is not None else "participant", params.low)]
+            facts = [say_rating(rated, SIDE_WORDS[rater.side] if rater is not None else "participant", params.low)]
         if change == "opened":
             facts += _partner_lows(pair, member, lows[-1], params)
         if change == "resolved" and (not pair.is_active or pair.member(member.id) is None):
@@ -119,13 +118,13 @@ class RatingLow(Rule):
             near = sum(lows[-1].ref.at_ms - low.ref.at_ms <= params.window for low in lows)
             again = f", {near} low ratings in {days} days" if near > 1 else ""
             both = "; the partner rated low as well" if _partner_lows(pair, member, lows[-1], params) else ""
-            kind = _KIND_WORDS[lows[-1].kind]
+            kind = KIND_WORDS[lows[-1].kind]
             summary = f"The {who} {member.id} rated {lows[-1].value} of 5 in a {kind}{again}{both}."
         return Account(
             summary=summary,
             evidence=tuple(sorted(facts, key=lambda each: each.at_ms)),
             cause=cause_of_pair(view, pair, moment.at_ms, params.window, negative=bool(lows)),
-            actions=reach_out_actions(pair, member.id),
+            actions=first_steps(view, pair, member.id, moment),
             pair_ids=(subject.id.partition("/")[0],),
             participant_ids=tuple(each.id for each in pair.members),
         )
@@ -162,14 +161,9 @@ def _severity(pair: PairState, member: Member, latest: Rating, lows: list[Rating
 
 def _partner_lows(pair: PairState, member: Member, latest: Rating, params: RatingLowParams) -> list[Evidence]:
     return [
-        _say(low, _SIDE_WORDS[partner.side], params.low)
+        say_rating(low, SIDE_WORDS[partner.side], params.low)
         for partner in pair.members
         if partner.id != member.id
         for low in _lows(partner, params.low, pair.reopened_ms)
         if abs(latest.ref.at_ms - low.ref.at_ms) <= params.window
     ]
-
-
-def _say(rating: Rating, who: str, low: int) -> Evidence:
-    text = f"the {who} rated {rating.value} of 5 in a {_KIND_WORDS[rating.kind]}"
-    return evidence_of(text, rating.ref, value=rating.value, threshold=low)

@@ -1,8 +1,12 @@
 """What is remembered of one rule on one subject: the episode in progress, or what closing it left behind."""
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
+
+#: rule id → the code that stands for it in stored state; filled in as rules are defined (`streams.rule.Rule`)
+CODES: Final[dict[str, int]] = {}
 
 
 class FactRef(msgspec.Struct, array_like=True, frozen=True):
@@ -58,9 +62,23 @@ class Episode(msgspec.Struct, array_like=True):
     last_ms: int = 0
     closed_ms: int = 0
     mute_until_ms: int = 0
-    snoozed_until_ms: int = 0
+    #: the next instant of its life by the clock alone, 0 = none: open, the next step of neglect; acknowledged, the
+    #: lapse; snoozed, the end of the snooze
+    due_ms: int = 0
     silence: str = ""
     evidence: list[Evidence] = []
+    #: who was told of its neglect: 0 nobody, 1 the backup coordinator, 2 customer success
+    level: int = 0
+    #: code of the rule that withholds it, 0 = none
+    withheld: int = 0
+    #: a record of it was sent, or may have been
+    spoke: bool = False
+    #: it goes out at once and not with a digest
+    urgent: bool = False
+    #: measures that coordinators recorded about it
+    steps: int = 0
+    #: a coordinator's answer whether it was useful: 2 × its day, plus 1 if it was; 0 = none
+    answer: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -6,11 +6,14 @@ from typing import Final
 import msgspec
 
 from streams.detectors.rate import RateStream
+from streams.detectors.renewal import RenewalStream
 from streams.state.episode import FactRef
 from streams.state.record import Record
 
 MAX_RATINGS: Final = 5
 MAX_BOOKINGS: Final = 4
+MAX_SIGNS: Final = 6
+MAX_POSTPONED: Final = 5
 
 
 class PairPhase(IntEnum):
@@ -50,6 +53,31 @@ class Booking(msgspec.Struct, array_like=True, frozen=True):
     cancelled: bool = False
 
 
+class SignKind(IntEnum):
+    """What a sign of trouble in a pair is. Stored: append, never renumber."""
+
+    LOW_RATING = 0
+    NEGATIVE = 1  # negative sentiment about the match
+    POSTPONED = 2  # two meetings in a row moved or called off
+    MISMATCH = 3  # somebody asked for help because the two do not match
+
+
+class Sign(msgspec.Struct, array_like=True, frozen=True):
+    """A sign of trouble, who gave it (empty when nobody in particular), and the digest of the survey it answers."""
+
+    kind: SignKind
+    by: str
+    ref: FactRef
+    survey: bytes = b""
+
+
+class Postponement(msgspec.Struct, array_like=True, frozen=True):
+    """A meeting that was moved or called off since the last held one, and by whom, as far as that is known."""
+
+    by: str
+    ref: FactRef
+
+
 class Member(msgspec.Struct, array_like=True):
     """One person inside a pair. Instants are event times in ms UTC, 0 = never."""
 
@@ -59,6 +87,7 @@ class Member(msgspec.Struct, array_like=True):
     attempt_ms: int = 0  # latest attempt towards the other
     reached_ms: int = 0  # a coordinator reached out to this party
     ratings: list[Rating] = []
+    first_reached_ms: int = 0  # the first time a coordinator reached out to this party about the present trouble
 
 
 class PairState(Record, kw_only=True):
@@ -86,6 +115,12 @@ class PairState(Record, kw_only=True):
     held_pages: int = 0
     #: detector of the pair's own submissions, from its first one on
     sentiment: RateStream | None = None
+    #: of meetings since the last held one, in the order of events
+    postponed: list[Postponement] = []
+    #: of trouble, in the order of events, without those that whoever gave one has taken back by a good rating
+    signs: list[Sign] = []
+    #: detector of the rhythm of meeting, from the first held one on
+    rhythm: RenewalStream | None = None
 
     @property
     def is_active(self) -> bool:

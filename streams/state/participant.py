@@ -12,6 +12,11 @@ MAX_STATES: Final = 24
 MAX_SURVEYS: Final = 6
 MAX_ATTEMPTS: Final = 4
 MAX_SUBMITTED: Final = 4
+MAX_HELPS: Final = 4
+MAX_REACHED: Final = 3
+MAX_ASKED: Final = 4
+MAX_SETTLED: Final = 4
+MAX_REQUESTS: Final = 8
 
 
 class ParticipantPhase(IntEnum):
@@ -25,12 +30,38 @@ class ParticipantPhase(IntEnum):
     LEFT = 5
 
 
+#: What people answer about the next run; stored by index: append, never renumber.
+CHOICES: Final = ("stay", "pause", "leave")
+
+
 class Attempt(msgspec.Struct, array_like=True, frozen=True):
     """An attempt to reach this person that they have not answered by any contact."""
 
     by: str
     pair_id: str
     ref: FactRef
+
+
+class Help(msgspec.Struct, array_like=True, frozen=True):
+    """This person asked for help: about what (index into `HELP_TOPICS`) and in which pair, as far as they said."""
+
+    topic: int
+    pair_id: str
+    ref: FactRef
+
+
+HELP_TOPICS: Final = ("other", "cannot_reach_partner", "mismatch", "rematch", "safety")
+
+
+class Asked(msgspec.Struct, array_like=True, frozen=True):
+    """A survey that this person has not answered. Survey and pair are digests, so that a record stays small."""
+
+    survey: bytes
+    kind: int
+    pair: bytes
+    ref: FactRef
+    due_ms: int = 0  # as the survey says, 0 when it does not
+    expired_ms: int = 0
 
 
 class Survey(msgspec.Struct, array_like=True):
@@ -41,6 +72,41 @@ class Survey(msgspec.Struct, array_like=True):
     pair_id: str
     sent_ms: int
     answered: bool = False
+
+
+class RequestPhase(IntEnum):
+    """State of a match request that its receiver has not answered. Stored: append, never renumber."""
+
+    PENDING = 0
+    EXPIRED = 1
+    WITHDRAWN = 2  # kept while it could still be overtaken by the older fact that it was sent
+
+
+class Request(msgspec.Struct, array_like=True):
+    """A match request that a person received and has not answered.
+
+    `seen_ms` is the last sign of life of the receiver when it came: a contact, or that they joined; 0 = none known.
+    """
+
+    request_id: str
+    by: str
+    ref: FactRef
+    seen_ms: int
+    phase: RequestPhase = RequestPhase.PENDING
+
+
+class Matching(msgspec.Struct, array_like=True):
+    """What is remembered of a person's match requests, at most `MAX_REQUESTS` of each sort, oldest first."""
+
+    #: received and sent after the person's last answer
+    received: list[Request] = []
+    answered_ms: int = 0
+    #: the person's own refusals of others
+    declines: list[FactRef] = []
+    #: own requests that expired or were declined since one was accepted or the person got a pair: id and fact
+    refused: list[tuple[str, FactRef]] = []
+    accepted_ms: int = 0
+    paired_ms: int = 0
 
 
 class ParticipantState(Record, kw_only=True):
@@ -66,6 +132,21 @@ class ParticipantState(Record, kw_only=True):
     #: there are
     answered_seen: bytes = b""
     answered_pages: int = 0
+    #: None for who never took part in matching by request
+    matching: Matching | None = None
+    #: the latest answer about the next run (index into `CHOICES`) and its instant
+    relaunch: tuple[int, int] | None = None
+    #: the latest call for help by topic and pair
+    helps: list[Help] = []
+    #: when coordinators reached out to this person, the newest few
+    reached: list[int] = []
+    #: surveys without an answer, in the order in which they were sent
+    asked: list[Asked] = []
+    #: kind and pair (a digest) of answered surveys, and when the newest such was sent
+    settled: list[tuple[int, bytes, int]] = []
+    #: the last of their pairs to end, and when
+    ended_pair: str = ""
+    ended_ms: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -56,6 +56,8 @@ class Sweep(msgspec.Struct, array_like=True):
     after: bytes = b""
     programs: dict[str, list[int]] = {}
     ref: FactRef | None = None
+    #: nothing is judged: what was withheld is woken
+    wakes: bool = False
 
 
 class StoredRuleset(msgspec.Struct, array_like=True, frozen=True):
@@ -63,6 +65,9 @@ class StoredRuleset(msgspec.Struct, array_like=True, frozen=True):
 
     hash: str
     tree: bytes
+    #: program (empty = all) → rule code → instant before which facts do not count, of rules that fire on a fact and
+    #: were switched on with backfill `none`
+    forgotten: dict[str, dict[int, int]] = {}
 
 
 class Faults(msgspec.Struct, array_like=True):
@@ -76,13 +81,20 @@ class Partition:
     """State of one journal partition. Changes only through `streams.engine`; holds no opinion of its own."""
 
     def __init__(self) -> None:
+        #: of the journal, for what is said of the partition itself; not stored
+        self.number = 0
         self.applied = -1
         self.version = ""
         self.table = Table()
         self.seen = Seen()
         self.clock = SourceClock()
         self.rulesets: dict[str, StoredRuleset] = {}
-        self.sweep: Sweep | None = None
+        #: work in progress, first to last; what stands behind it waits
+        self.sweeps: list[Sweep] = []
+        #: the entry after `applied` has been taken in, and only what it set off is not finished
+        self.midway = False
+        #: open interventions by id: key of the record that remembers them; made anew from the records after a restart
+        self.interventions: dict[str, bytes] = {}
         self.faults = Faults()
         #: fingerprints of erased participants: what still names them is dropped
         self.erased: set[int] = set()
@@ -150,6 +162,11 @@ class Partition:
         self.rulesets[scope] = ruleset
         self._dirty[_RULESET + scope.encode()] = None
 
+    def add_sweep(self, sweep: Sweep) -> None:
+        """Queue work on many records."""
+        self.sweeps.append(sweep)
+        self.touch_sweep()
+
     def touch_sweep(self) -> None:
         self._dirty[_SWEEP_KEY] = None
 
@@ -189,7 +206,7 @@ class Partition:
         for key in self._dirty:
             rows.append((key, self._encode_own(key)))
         self._dirty_sources, self._dirty = {}, {}
-        rows.append((POSITION_KEY, _encode((VERSION, self.applied, clock.now_ms, self.version))))
+        rows.append((POSITION_KEY, _encode((VERSION, self.applied, clock.now_ms, self.version, self.midway))))
         return rows
 
     def _encode_own(self, key: bytes) -> bytes | None:
@@ -197,7 +214,7 @@ class Partition:
         if key == _SOURCES_KEY:
             return _encode((VERSION, clock.records, clock.expected, clock.since, clock.gaps, clock.topic_ids))
         if key == _SWEEP_KEY:
-            return None if self.sweep is None else _encode((VERSION, self.sweep))
+            return _encode((VERSION, self.sweeps)) if self.sweeps else None
         if key == _FAULTS_KEY:
             return _encode((VERSION, self.faults))
         if key.startswith(_ERASED):
@@ -221,6 +238,9 @@ class Partition:
         for key, record in self.table.items():
             if record.armed_ms != NEVER:
                 self.timers.append((record.armed_ms, key))
+            for episode in record.episodes:
+                if episode.is_open:
+                    self.interventions[episode.id] = key
         heapq.heapify(self.timers)
 
     def _restore_own(self, key: bytes, row: list[Any]) -> None:
@@ -229,13 +249,13 @@ class Partition:
             raise NewerStateError(f"state row has version {version}, this code reads up to {VERSION}")
         clock = self.clock
         if key == POSITION_KEY:
-            self.applied, clock.now_ms, self.version = values
+            self.applied, clock.now_ms, self.version, self.midway = values
         elif key == _SOURCES_KEY:
             clock.records, clock.since = values[0], values[2]
             clock.expected, clock.gaps = tuple(values[1]), [(start, end) for start, end in values[3]]
             clock.topic_ids = values[4]
         elif key == _SWEEP_KEY:
-            self.sweep = msgspec.convert(values[0], Sweep)
+            self.sweeps = msgspec.convert(values[0], list[Sweep])
         elif key == _FAULTS_KEY:
             self.faults = msgspec.convert(values[0], Faults)
         elif key.startswith(_RULESET):

@@ -12,6 +12,8 @@ VERSION: Final = 1
 NEVER: Final = 0
 #: timer code of a record's own housekeeping: a provisional pair expires, a pause ends
 HOUSEKEEPING: Final = 0
+#: timer code of what happens to open episodes by the clock alone: neglect, a lapse, the end of a snooze
+LIFE: Final = -1
 
 
 class Record(msgspec.Struct, array_like=True, kw_only=True):
@@ -23,7 +25,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
 
     v: int = VERSION
     armed_ms: int = NEVER
-    #: rule code → instant (ms UTC) at which that rule wants to look again; `HOUSEKEEPING` is not a rule's
+    #: rule code → instant (ms UTC) at which that rule wants to look again; `HOUSEKEEPING` and `LIFE` are not rules'
     timers: dict[int, int] = {}
     episodes: list[Episode] = []
 

@@ -5,6 +5,7 @@ record becomes hot when it is first asked for; a flush encodes what changed and,
 them go cold. Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -15,6 +16,8 @@ from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Record
+from streams.state.source import SourceState
+from streams.state.tally import Tally
 
 HOT_LIMIT: Final = 20_000
 
@@ -23,6 +26,8 @@ _KINDS: Final[dict[int, type[Record]]] = {
     ord("m"): ParticipantState,
     ord("g"): ProgramState,
     ord("h"): Page,
+    ord("t"): Tally,
+    ord("s"): SourceState,
 }
 _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,6 +43,15 @@ def pair_key(program_id: str, pair_id: str) -> bytes:
 
 def participant_key(program_id: str, participant_id: str) -> bytes:
     return f"m{program_id}/{participant_id}".encode()
+
+
+def tally_key(program_id: str, name: str) -> bytes:
+    return f"t{program_id}/{name}".encode()
+
+
+def source_key(topic: str) -> bytes:
+    """Key of what is remembered of a fact topic, across programs."""
+    return f"s*/{topic}".encode()
 
 
 def program_key(program_id: str) -> bytes:
@@ -77,12 +91,14 @@ def decode_record(key: bytes, raw: bytes) -> Record:
 class Table:
     """Records by key. Whoever changes a record says so with `touch`."""
 
-    __slots__ = ("_cold", "_dirty", "_hot")
+    __slots__ = ("_by_program", "_cold", "_dirty", "_hot")
 
     def __init__(self) -> None:
         self._cold: dict[bytes, bytes] = {}
         self._hot: dict[bytes, Record] = {}
         self._dirty: dict[bytes, None] = {}
+        #: keys by what stands before their slash, made when first asked for; may name records that are gone
+        self._by_program: dict[bytes, list[bytes]] | None = None
 
     def __len__(self) -> int:
         return len(self._cold) + sum(1 for key in self._dirty if key in self._hot and key not in self._cold)
@@ -100,7 +116,16 @@ class Table:
             record = self._hot[key] = decode_record(key, raw)
         return record
 
+    def peek(self, key: bytes) -> Record | None:
+        """Read a record without making it hot: for going through many. What is read so may not be changed."""
+        record = self._hot.get(key)
+        if record is None and (raw := self._cold.get(key)) is not None:
+            return decode_record(key, raw)
+        return record
+
     def put(self, key: bytes, record: Record) -> None:
+        if self._by_program is not None and key not in self._hot and key not in self._cold:
+            self._by_program.setdefault(key.partition(b"/")[0], []).append(key)
         self._hot[key] = record
         self._dirty[key] = None
 
@@ -118,8 +143,27 @@ class Table:
         found += [key for key in self._dirty if key.startswith(prefix) and key in self._hot and key not in self._cold]
         return sorted(found)
 
+    def of_program(self, first: bytes, program_id: str, after: bytes = b"") -> Iterator[tuple[bytes, Record]]:
+        """Records of one kind in one program in the order of their keys, from behind `after` on, without making them
+        hot. Costs what is gone through, not what the partition holds; meanwhile no record may be made."""
+        index = self._by_program
+        if index is None:
+            index = self._by_program = {}
+            for key in self.keys(b""):
+                index.setdefault(key.partition(b"/")[0], []).append(key)
+        keys = index.get(first + program_id.encode(), [])
+        keys.sort()  # nearly in order already
+        last = after
+        for place in range(bisect_right(keys, after), len(keys)):
+            key = keys[place]
+            record = self.peek(key) if key != last else None  # made, deleted and made again, it stands there twice
+            last = key
+            if record is not None:
+                yield key, record
+
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self._cold.update(rows)
+        self._by_program = None
 
     def items(self) -> Iterator[tuple[bytes, Record]]:
         """Every record, without making it hot."""

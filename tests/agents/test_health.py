@@ -6,12 +6,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from agents.engine import EngineFold, engines
 from agents.health import Health, Report
 from agents.host.process import Refusal
-from agents.ingest.merge import Source
-from agents.metrics import Metrics
-from tests.agents.worker_samples import FACTS, entries
 
 
 class _Served:
@@ -73,73 +69,3 @@ async def test_a_port_that_is_taken_is_refused_with_a_sentence(served: _Served) 
     port = int(served.address.rpartition(":")[2])
     with pytest.raises(Refusal, match="Set EBB_PORT"):
         await Health(lambda: served.report, served.registry).start("127.0.0.1", port)
-
-
-def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
-    return metrics.registry.get_sample_value(name, labels)
-
-
-def _working(fold: EngineFold) -> None:
-    for offset, value in enumerate(entries()):
-        assert fold.apply(offset, value)
-
-
-def test_facts_and_interventions_are_counted_only_after_the_commit() -> None:
-    fold_of, folds = engines("")
-    metrics, fold = Metrics(folds), fold_of(3)
-    _working(fold)
-    fold.flush()
-    assert _value(metrics, "ebb_facts_total", topic="ratings") is None
-    metrics.host.committed(3, 5, 4, 1, 0.01)
-    metrics.host.committed(3, 0, 0, 0, 0.01)
-    ratings = sum(topic == "ratings" for topic, _ in FACTS)
-    assert _value(metrics, "ebb_facts_total", topic="ratings") == ratings
-    assert _value(metrics, "ebb_commits_total") == 2
-    name = "ebb_interventions_total"
-    assert _value(metrics, name, rule="rating.low", severity="high", change="opened") == 1
-
-
-def test_a_lane_opened_anew_is_counted_from_nothing() -> None:
-    fold_of, folds = engines("")
-    metrics = Metrics(folds)
-    for _ in range(2):
-        fold = fold_of(3)
-        _working(fold)
-        fold.flush()
-        metrics.host.committed(3, 5, 4, 1, 0.01)
-    ratings = sum(topic == "ratings" for topic, _ in FACTS)
-    assert _value(metrics, "ebb_facts_total", topic="ratings") == 2 * ratings
-
-
-def test_gauges_of_a_partition_that_left_are_gone() -> None:
-    fold_of, folds = engines("")
-    metrics = Metrics(folds)
-    _working(fold_of(3))
-    metrics.observe_engines(frozenset({3}))
-    assert _value(metrics, "ebb_clock_age_seconds", partition="3") is not None
-    metrics.observe_engines(frozenset())
-    assert _value(metrics, "ebb_clock_age_seconds", partition="3") is None
-
-
-def test_no_metric_has_a_label_for_people_and_all_names_follow_the_rules() -> None:
-    fold_of, folds = engines("")
-    metrics, fold = Metrics(folds), fold_of(0)
-    _working(fold)
-    fold.flush()
-    metrics.host.committed(0, 5, 4, 1, 0.01)
-    metrics.host.recovered(0, 3, 0.1)
-    metrics.host.healed(0, "hole")
-    metrics.ingest.dead_letter("ratings", "not_json")
-    metrics.ingest.red(Source("ratings", 0), "bad")
-    metrics.observe_engines(frozenset({0}))
-    allowed = {"rule", "severity", "change", "topic", "reason", "partition", "version", "le"}
-    ours = [family for family in metrics.registry.collect() if family.name.startswith("ebb_")]
-    assert len(ours) > 20
-    for family in ours:
-        assert family.documentation
-        for sample in family.samples:
-            assert set(sample.labels) <= allowed
-        if family.type == "counter":
-            assert all(sample.name.endswith("_total") for sample in family.samples)
-        if family.type == "histogram":
-            assert family.name.endswith(("_seconds", "_entries", "_records"))

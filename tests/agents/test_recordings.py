@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from agents import recordings
-from agents.recordings import METADATA_KEY, Recording, RecordingError, RecordingWriter, is_parquet
+from agents.recordings import METADATA_KEY, Recording, RecordingError, RecordingWriter, is_parquet, reader, writer
 
 ENTRIES = [
     [b'{"n":%d,"p":%d}' % (number, partition) for number in range(count)] for partition, count in enumerate((25, 0, 7))
@@ -33,8 +32,8 @@ def read(path: Path, partition: int) -> list[tuple[int, bytes]]:
 
 
 def test_what_is_written_comes_back_by_partition_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "GROUP_ROWS", 10)
-    monkeypatch.setattr(recordings, "READ_ROWS", 4)
+    monkeypatch.setattr(writer, "GROUP_ROWS", 10)
+    monkeypatch.setattr(reader, "READ_ROWS", 4)
     write(tmp_path / "r")
     for partition, values in enumerate(ENTRIES):
         assert read(tmp_path / "r", partition) == list(enumerate(values))
@@ -54,7 +53,7 @@ def test_the_content_hash_goes_by_entries_and_not_by_how_they_lie_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "large groups")
-    monkeypatch.setattr(recordings, "GROUP_ROWS", 3)
+    monkeypatch.setattr(writer, "GROUP_ROWS", 3)
     write(tmp_path / "small groups")
     changed = [ENTRIES[0], [], [*ENTRIES[2][:-1], b'{"n":6,"p":3}']]
     write(tmp_path / "changed", changed)
@@ -109,10 +108,10 @@ def rewrite(path: Path, table: pa.Table, metadata: bytes) -> None:
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "r")
     table, metadata = pq.read_table(tmp_path / "r"), pq.read_metadata(tmp_path / "r").metadata[METADATA_KEY]
-    rewrite(tmp_path / "r", table, metadata.replace(b'"format":1', b'"format":2'))
-    with pytest.raises(RecordingError, match="has format 2, this version reads format 1"):
+    rewrite(tmp_path / "r", table, metadata.replace(b'"format":2', b'"format":3'))
+    with pytest.raises(RecordingError, match="has format 3, this version reads up to 2"):
         Recording(tmp_path / "r")
-    rewrite(tmp_path / "r", table, b'{"format":1}')
+    rewrite(tmp_path / "r", table, b'{"format":2}')
     with pytest.raises(RecordingError, match="does not say what it holds"):
         Recording(tmp_path / "r")
 
@@ -146,4 +145,4 @@ def test_flipped_bits_are_noticed(tmp_path: Path) -> None:
 def test_the_metadata_is_readable_json(tmp_path: Path) -> None:
     write(tmp_path / "r")
     stated = msgspec.json.decode(pq.read_metadata(tmp_path / "r").metadata[METADATA_KEY])
-    assert (stated["format"], stated["topic"], stated["partitions"][2]["entries"]) == (1, "journal", 7)
+    assert (stated["format"], stated["topic"], stated["partitions"][2]["entries"]) == (2, "journal", 7)

@@ -2,7 +2,9 @@
 
 A scenario is a TOML file. `facts` happen `at` an offset from `start` (and `arrive` then, unless said otherwise);
 fields that a scenario does not care about are filled in. `expect` lists every decision of the rule in order, with the
-offset of its instant and whichever fields matter. `until` is how far the clock goes.
+offset of its instant and whichever fields matter. `until` is how far the clock goes. An action names the intervention
+it is about by rule, `intervention = "help.requested"`: the latest one that this rule opened. A `comment` is scanned as
+ingest does it. An instant written as "at" is that of the fact.
 """
 
 import json
@@ -12,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from schemas import outbound
 from schemas.base import from_ms, instant_text, to_ms
 from schemas.codec import Accepted, decode_fact
@@ -19,12 +23,17 @@ from schemas.facts import INBOUND_TOPIC_OF, Fact, RulesetActivated
 from schemas.journal import ProgressEntry, SourcesEntry
 from streams import ruleset
 from streams.clock import MINUTE_MS
+from streams.comments import default_scanner
 from streams.engine import Engine
 from streams.rule import parse_duration
 
 FOLDER = Path(__file__).parent
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a Monday
 SOURCE = "participant-activity/0"
+_SCANNER = default_scanner()
+
+#: Nobody is told that nobody came.
+NO_NEGLECT: Mapping[str, Any] = {"critical": "3660d", "high": "3660d", "warning_working_days": 1_000}
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "pair.changed": {
@@ -49,8 +58,13 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "survey": {"participant_id": "mentee", "pair_id": "pair", "kind": "mqs", "survey_id": "survey"},
     "activity.message_sent": {"pair_id": "pair"},
     "action.taken": {"actor_id": "coordinator"},
+    "match_request": {"request_id": "request", "participant_id": "asker", "counterpart_id": "asked"},
+    "relaunch.answered": {"choice": "stay"},
 }
-_INSTANTS = ("matched_at", "starts_at", "ends_at", "closed_at", "paused_until", "due_at", "until", "joined_at")
+_INSTANTS = (
+    *("matched_at", "starts_at", "ends_at", "next_starts_at", "closed_at", "paused_until", "due_at", "until"),
+    "joined_at",
+)
 
 
 def offset_ms(text: str, start_ms: int) -> int:
@@ -79,7 +93,7 @@ def make_fact(line: Mapping[str, Any], number: int, start_ms: int, program: str 
     }
     for name in _INSTANTS:
         if name in values:
-            values[name] = instant_text(from_ms(offset_ms(values[name], start_ms)))
+            values[name] = instant_text(from_ms(at_ms if values[name] == "at" else offset_ms(values[name], start_ms)))
     topic = INBOUND_TOPIC_OF[kind]
     key = {
         "programs": values["program_id"],
@@ -109,12 +123,16 @@ class Timeline:
             pass
         self.decisions += self.engine.decisions()
 
-    def take(self, fact: Fact, arrived_ms: int, topic: str) -> None:
+    def take(self, fact: Fact, arrived_ms: int, topic: str, flags: tuple[str, ...] = ()) -> None:
         self.move_to(arrived_ms)
-        self.engine.take(fact, topic, 0, self.offset, arrived_ms)
+        self.engine.take(fact, topic, 0, self.offset, arrived_ms, flags)
         while not self.engine.settle():
             pass
         self.decisions += self.engine.decisions()
+
+    def latest(self, rule: str) -> str:
+        """Id of the latest intervention that a rule opened."""
+        return next(record.intervention_id for _, record in reversed(self.decisions) if record.rule.id == rule)
 
     def move_to(self, at_ms: int) -> None:
         self.step(ProgressEntry(v=1, sources={SOURCE: from_ms(at_ms)}))
@@ -149,10 +167,17 @@ def load(path: Path) -> dict[str, Any]:
 def run(scenario: Mapping[str, Any]) -> Iterator[tuple[int, outbound.Intervention]]:
     """Run a scenario; yields the decisions with their instants."""
     start_ms = offset_ms(scenario["start"], 0) if "start" in scenario else to_ms(START)
-    timeline = Timeline(scenario.get("rules") and {"rules": scenario["rules"]})
-    facts = [make_fact(line, number, start_ms) for number, line in enumerate(_spelled_out(scenario["facts"]), 1)]
-    for fact, arrived_ms, topic in sorted(facts, key=lambda each: each[1]):
-        timeline.take(fact, arrived_ms, topic)
+    timeline = Timeline({"rules": scenario.get("rules", {}), "neglect": scenario.get("neglect", NO_NEGLECT)})
+    made = []
+    for number, line in enumerate(_spelled_out(scenario["facts"]), 1):
+        about = line.pop("intervention", None)
+        flags = _SCANNER.scan(line["comment"]).flags if "comment" in line else ()
+        made.append((*make_fact(line, number, start_ms), flags, about))
+    for fact, arrived_ms, topic, flags, about in sorted(made, key=lambda each: each[1]):
+        if about is not None:
+            timeline.move_to(arrived_ms)
+            fact = replace(fact, intervention_id=timeline.latest(about))
+        timeline.take(fact, arrived_ms, topic, flags)
     if "until" in scenario:
         timeline.move_to(offset_ms(scenario["until"], start_ms))
     assert not timeline.engine.state.faults.counts, timeline.engine.state.faults

@@ -9,6 +9,8 @@ from tests.scenarios.runner import START, make_fact
 START_MS = to_ms(START)
 SOURCES = ("participant-activity/0", "meetings/0", "ratings/0", "sentiment/0", "pairs/0")
 YEARS_DAYS = 3 * 365
+#: short of what pair.quiet counts: after 30 days of watching, silence has been seen
+WATCHED_DAYS = 29
 
 
 def engine_at_first_start(fact_topics_since_day: int) -> Engine:
@@ -37,11 +39,18 @@ def engine_at_first_start(fact_topics_since_day: int) -> Engine:
 
 
 def test_no_absence_is_opened_that_rests_on_what_was_not_seen() -> None:
-    engine = engine_at_first_start(YEARS_DAYS - 30)
+    engine = engine_at_first_start(YEARS_DAYS - WATCHED_DAYS)
     spoken_of = {decision.record.subject.id for decision in engine.decisions()}
-    watched = {f"pair-{day}" for day in range(0, YEARS_DAYS, 7) if day >= YEARS_DAYS - 30}
+    watched = {f"pair-{day}" for day in range(0, YEARS_DAYS, 7) if day >= YEARS_DAYS - WATCHED_DAYS}
     assert spoken_of <= watched
     assert spoken_of, "pairs matched while Ebb was watching are spoken of"
+
+
+def test_silence_counts_from_the_first_day_that_was_seen() -> None:
+    engine = engine_at_first_start(YEARS_DAYS - 30)
+    quiet = [each for each in engine.decisions() if each.record.rule.id == "pair.quiet"]
+    assert {each.record.subject.id for each in quiet} > {"pair-0"}
+    assert {each.at_ms for each in quiet} == {START_MS + YEARS_DAYS * DAY_MS}
 
 
 def test_the_same_facts_seen_from_their_beginning_do_open_absence() -> None:

@@ -9,22 +9,23 @@ from streams import ruleset
 from streams.clock import DAY_MS
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
-from tests.scenarios.runner import START, Timeline, make_fact, offset_ms
+from tests.scenarios.runner import NO_NEGLECT, START, Timeline, make_fact, offset_ms
 
 START_MS = to_ms(START)
 
 
 class Story(Timeline):
-    """A timeline that is told line by line."""
+    """A timeline that is told line by line. Neglect is put off for ever unless the rule set has a table `neglect`."""
 
     def __init__(self, rules: dict[str, Any] | None = None) -> None:
-        super().__init__(rules)
+        super().__init__({"neglect": NO_NEGLECT} | (rules or {}))
         self.number = 0
 
     def tell(self, fact: str, at: str, /, **fields: Any) -> None:
         """One fact; `arrives` may differ from `at`."""
         self.number += 1
-        self.take(*make_fact({"type": fact, "at": at, **fields}, self.number, START_MS))
+        made, arrived_ms, topic = make_fact({"type": fact, "at": at, **fields}, self.number, START_MS)
+        self.take(made, arrived_ms, topic)
 
     def tell_all(self, lines: Iterable[dict[str, Any]]) -> None:
         for line in lines:
@@ -36,7 +37,9 @@ class Story(Timeline):
         self.move_to(offset_ms(at, START_MS))
 
     def activate(self, rules: dict[str, Any], backfill: str = "emit", scope: str = "*") -> None:
-        self.engine.activate(ruleset.parse(rules), scope, backfill, self.engine.state.clock.now_ms)
+        self.engine.activate(
+            ruleset.parse({"neglect": NO_NEGLECT} | rules), scope, backfill, self.engine.state.clock.now_ms
+        )
         while not self.engine.settle():
             pass
         self.decisions += self.engine.decisions()

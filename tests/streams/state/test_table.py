@@ -49,7 +49,7 @@ def test_state_written_by_earlier_code_is_still_read(path: Path) -> None:
     engine = Engine()
     engine.restore(stored_rows.items())
     records = dict(engine.state.table.items())
-    assert {type(record).__name__ for record in records.values()} == {"PairState", "ParticipantState", "ProgramState"}
+    assert {type(record).__name__ for record in records.values()} >= {"PairState", "ParticipantState", "ProgramState"}
     assert any(record.episodes for record in records.values())
     for key, record in records.items():
         assert decode_record(key, msgspec.msgpack.encode(record)) == record

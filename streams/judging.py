@@ -1,0 +1,300 @@
+"""Asking the rules: which rules an occasion concerns, whom they judge, and what follows from what they said.
+
+An *occasion* is one fact, one record whose timers are due, or one record visited by a sweep. Its rules are asked in the
+order of `RULES`. When episodes have changed, two things follow at the same instant and inside the same occasion: rules
+that listen to the changed rule are asked about the same people, and what the changed rule withheld, or withholds from
+now on, is brought in line (`streams.inhibition`).
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+import schemas.facts as f
+from streams import lifecycle, ruleset
+from streams.clock import DAY_MS
+from streams.coordination import act
+from streams.fold import Touched
+from streams.inhibition import ACROSS, is_open
+from streams.rule import Moment, Rule, Subject, subject_of_episode, subjects_of
+from streams.rules import RULES, RULES_BY_CODE, RULES_BY_ID
+from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdownParams
+from streams.ruleset import RuleSet
+from streams.state.episode import Episode
+from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
+from streams.state.partition import Partition, Sweep
+from streams.state.record import Record
+from streams.view import View
+from streams.writing import arm_life, withhold
+
+#: When a rule that raised on a subject is asked about it again, if nothing happens before.
+RETRY_MS: Final = DAY_MS
+EVERYWHERE: Final = "*"
+
+
+def _reads(rule: Rule, kind: type) -> bool:
+    """Every pair rule hears when a pair changes; every rule that is about active people only, when a person does."""
+    on_pairs = rule.subject in ("pair", "pair_member")
+    if on_pairs and kind in (f.PairChanged, f.PairDeleted):
+        return True
+    return kind in rule.reads or (kind is f.ParticipantChanged and rule.needs_active and rule.subject != "program")
+
+
+READERS: Final[dict[type, tuple[Rule, ...]]] = {
+    kind: tuple(rule for rule in RULES if _reads(rule, kind)) for kind in f.TYPES.values()
+}
+#: rule id → the rules that listen to it
+_LISTENERS: Final[dict[str, tuple[Rule, ...]]] = {
+    rule.id: tuple(each for each in RULES if rule.id in each.listens) for rule in RULES
+}
+
+
+class Judging:
+    """Rule sets in force, views of programs and the decisions not handed over yet, of one journal partition."""
+
+    __slots__ = ("_begun", "_heard", "fixed", "out", "rulesets", "state", "views")
+
+    def __init__(self, state: Partition, fixed: RuleSet | None) -> None:
+        self.state = state
+        self.out: list[lifecycle.Decision] = []
+        self.views: dict[str, View] = {}
+        self.rulesets: dict[str, RuleSet] = {}
+        self.fixed = fixed
+        #: where the decisions of this occasion begin in `out`
+        self._begun = 0
+        #: whose episodes changed in this occasion, where that concerns other rules: rule, record's key, the record
+        self._heard: list[tuple[Rule, View, bytes, Record]] = []
+
+    def view(self, program_id: str) -> View:
+        """The view of a program, made once between two flushes."""
+        view = self.views.get(program_id)
+        if view is None:
+            view = self.views[program_id] = View(self.state, program_id)
+            params = self.rules_for(program_id).params(_SLOWDOWN, program_id)
+            assert isinstance(params, ProgramSentimentSlowdownParams)
+            view.answer_days = params.answer_days
+            if self.fixed is None:
+                view.forgotten = self._forgotten(program_id)
+        return view
+
+    def _forgotten(self, program_id: str) -> dict[int, int]:
+        """Instants before which facts do not count in a program, by rule code (ms UTC)."""
+        found: dict[int, int] = {}
+        for scope in (EVERYWHERE, program_id):
+            stored = self.state.rulesets.get(scope)
+            if stored is not None and stored.forgotten:
+                found |= stored.forgotten.get(program_id, stored.forgotten.get("", {}))
+        return found
+
+    def rules_for(self, program_id: str) -> RuleSet:
+        """The rule set in force in a program, or for everybody (`EVERYWHERE`)."""
+        if self.fixed is not None:
+            return self.fixed
+        found = self.rulesets.get(program_id) or self.rulesets.get(EVERYWHERE)
+        return found if found is not None else ruleset.shipped()
+
+    def context(self, rule: Rule, view: View, moment: Moment) -> lifecycle.Context:
+        rules = self.rules_for(view.program_id)
+        return lifecycle.Context(view, rules.params(rule, view.program_id), rules, moment)
+
+    # -- occasions
+
+    def begin(self) -> None:
+        """A new occasion begins."""
+        self._begun = len(self.out)
+
+    def judge_touched(self, view: View, rules: tuple[Rule, ...], touched: Touched, moment: Moment) -> None:
+        """Ask rules about everything that a fact touched."""
+        for rule in rules:
+            if rule.subject in ("pair", "pair_member"):
+                for pair_id in touched.pairs:
+                    pair = view.pair(pair_id)
+                    if pair is not None:
+                        self.judge_record(rule, view, view.pair_key(pair_id), pair, moment)
+            elif rule.subject == "participant":
+                for participant_id in touched.participants:
+                    person = view.participant(participant_id)
+                    if person is not None:
+                        self.judge_record(rule, view, view.participant_key(participant_id), person, moment)
+            elif rule.concerns(view, moment):
+                self.judge_record(rule, view, view.program_key, view.program, moment)
+
+    def act(self, view: View, touched: Touched, moment: Moment) -> None:
+        """Let a coordinator's action do what it does to open interventions."""
+
+        def context_of(rule: Rule, view: View) -> lifecycle.Context:
+            return self.context(rule, view, moment)
+
+        assert moment.ref is not None
+        for acted in act(view, moment.fact, moment.ref, touched.pairs, context_of, self.out):
+            self._hear(acted.rule, view, acted.key, acted.record)
+            self._save(acted.key, acted.record)
+
+    def live_on(self, view: View, key: bytes, record: Record, moment: Moment) -> None:
+        """The clock reached what open episodes of a record waited for."""
+        due = [each for each in record.episodes if each.is_open and 0 < each.due_ms <= moment.at_ms]
+        for rule, episode in _in_order(due):
+            before = len(self.out)
+            subject = subject_of_episode(rule, key, record, episode)
+            if subject is not None:
+                lifecycle.live_on(rule, subject, episode, self.context(rule, view, moment), self.out)
+            if len(self.out) > before:
+                self._hear(rule, view, key, record)
+        arm_life(record)
+        self._save(key, record)
+
+    def wake_withheld(self, view: View, key: bytes, record: Record, moment: Moment) -> None:
+        """Wake what is open on a record and withheld by nothing any more."""
+        withheld = [each for each in record.episodes if each.is_open and each.withheld]
+        for rule, episode in _in_order(withheld):
+            subject = subject_of_episode(rule, key, record, episode)
+            if subject is not None:
+                lifecycle.wake_withheld(rule, subject, episode, self.context(rule, view, moment), self.out)
+        if withheld:
+            self._save(key, record)
+
+    def _save(self, key: bytes, record: Record) -> None:
+        self.state.table.touch(key)
+        self.state.rearm(key, record)
+
+    def _hear(self, rule: Rule, view: View, key: bytes, record: Record) -> None:
+        """An episode changed: remember it for `follow_up` when that concerns other rules."""
+        if _LISTENERS[rule.id] or rule.inhibits:
+            self._heard.append((rule, view, key, record))
+
+    def judge_record(
+        self, rule: Rule, view: View, key: bytes, record: Record, moment: Moment, backfill: str = ""
+    ) -> None:
+        """Judge every subject of a rule that this record remembers, and set the rule's timer in it."""
+        if rule.across != (view.program_id == ACROSS):
+            return
+        look_ms: int | None = None
+        at_first = len(self.out)
+        for subject in rule.subjects(key, record) or subjects_of(rule, key, record):
+            before = len(self.out)
+            try:
+                look = self._judge(rule, view, subject, moment, backfill)
+            except Exception as error:  # noqa: BLE001
+                del self.out[before:]
+                self.state.note_fault(rule.id, error)
+                # Skipped for this entry, but not for good: the timer that may have fired is not lost.
+                look = max(moment.now_ms, 0) + RETRY_MS
+            if look is not None and (look_ms is None or look < look_ms):
+                look_ms = look
+        if look_ms is not None:
+            # Never at or before the instant just judged, or the same timer would fire for ever.
+            record.timers[rule.code] = max(look_ms, moment.now_ms + 1)
+        else:
+            record.timers.pop(rule.code, None)
+        if len(self.out) > at_first:
+            self._hear(rule, view, key, record)
+            if rule.across:
+                for each in self.views.values():
+                    each.forget_calendar()  # a source that is silent stops clocks
+        self.state.table.touch(key)
+        self.state.rearm(key, record)
+
+    def follow_up(self, moment: Moment) -> None:
+        """Ask those who listen to what changed in this occasion (what they say may be listened to in turn), then
+        withhold and wake what open and closed inhibitors do."""
+        if not self._heard:
+            return
+        asked = Moment(moment.at_ms, moment.now_ms, ref=moment.ref)
+        inhibitors: list[tuple[Rule, View, bytes, Record]] = []
+        while self._heard:
+            heard = self._heard.pop(0)
+            rule, view, key, record = heard
+            if rule.inhibits and not any(each[0] is rule and each[2] == key for each in inhibitors):
+                inhibitors.append(heard)
+            for listener in _LISTENERS[rule.id]:
+                for other_key, other in _concerned(listener, view, key, record):
+                    self.judge_record(listener, view, other_key, other, asked)
+        for rule, view, _, record in inhibitors:
+            if is_open(rule, record):
+                self.out[self._begun :] = withhold(rule, view, self.out[self._begun :])
+            else:
+                self._wake_all(view, record, asked)
+
+    def _wake_all(self, view: View, record: Record, moment: Moment) -> None:
+        """An inhibitor closed: wake what it withheld, in a person's pairs at once, in a program by a sweep."""
+        if isinstance(record, ParticipantState):
+            for pair_id in record.pair_ids:
+                pair = view.pair(pair_id)
+                if pair is not None:
+                    self.wake_withheld(view, view.pair_key(pair_id), pair, moment)
+        else:
+            scope = EVERYWHERE if view.program_id == ACROSS else view.program_id
+            self.state.add_sweep(Sweep(scope, moment.at_ms, moment.now_ms, "", [], ref=moment.ref, wakes=True))
+
+    # -- one subject
+
+    def _judge(self, rule: Rule, view: View, subject: Subject, moment: Moment, backfill: str) -> int | None:
+        rules = self.rules_for(view.program_id)
+        params = rules.params(rule, view.program_id)
+        context = lifecycle.Context(view, params, rules, moment, backfill)
+        if not params.enabled:
+            rule.forget(view, subject)
+            lifecycle.switch_off(rule, subject, context, self.out)
+            return None
+        record = subject.record
+        if isinstance(record, PairState):
+            if not record.is_active:
+                rule.rest(view, subject, params, moment)
+                lifecycle.close(rule, subject, context, self.out, "pair_closed")
+                return None
+            if subject.member and record.member(subject.member) is None:
+                lifecycle.leave(rule, subject, context, self.out)
+                record.drop_episode(rule.code, subject.member)
+                return None
+            if rule.needs_active and not ((record.one_to_one or not rule.is_absence) and _all_active(view, record)):
+                rule.rest(view, subject, params, moment)
+                lifecycle.leave(rule, subject, context, self.out)
+                return None
+        elif rule.needs_active and isinstance(record, ParticipantState) and not record.is_active:
+            rule.rest(view, subject, params, moment)
+            lifecycle.leave(rule, subject, context, self.out)
+            return None
+        events = rule.update(view, subject, params, moment)
+        if events:
+            moment = replace(moment, events=events)
+            context = replace(context, moment=moment)
+        verdict = rule.judge(view, subject, params, moment)
+        if backfill and not verdict.rung:
+            lifecycle.close(rule, subject, context, self.out, "rule_changed")
+        return lifecycle.move(rule, subject, verdict, context, self.out)
+
+
+def _in_order(episodes: list[Episode]) -> list[tuple[Rule, Episode]]:
+    """Episodes with their rules, in the order of rules and members; those of retired rules are left out."""
+    known = [(RULES_BY_CODE[each.rule], each) for each in episodes if each.rule in RULES_BY_CODE]
+    return sorted(known, key=lambda each: (each[0].place, each[1].member))
+
+
+def _all_active(view: View, pair: PairState) -> bool:
+    for member in pair.members:
+        person = view.participant(member.id)
+        if person is not None and not person.is_active:
+            return False
+    return True
+
+
+def _concerned(listener: Rule, view: View, key: bytes, record: Record) -> list[tuple[bytes, Record]]:
+    """Where a listener finds the people of a changed episode: on the same record, in the pairs of its person, or the
+    people of its pair."""
+    if listener.subject == "program":
+        return [(view.program_key, view.program)]
+    if listener.subject == "participant":
+        if isinstance(record, ParticipantState):
+            return [(key, record)]
+        members = [member.id for member in record.members] if isinstance(record, PairState) else []
+        people = [(view.participant_key(each), view.participant(each)) for each in members]
+        return [(each, person) for each, person in people if person is not None]
+    if isinstance(record, PairState):
+        return [(key, record)]
+    pair_ids = record.pair_ids if isinstance(record, ParticipantState) else []
+    pairs = [(view.pair_key(each), view.pair(each)) for each in pair_ids]
+    return [(each, pair) for each, pair in pairs if pair is not None]
+
+
+_SLOWDOWN: Final = RULES_BY_ID["program.sentiment_slowdown"]

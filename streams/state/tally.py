@@ -1,0 +1,85 @@
+"""Counts of a whole program by day, so that a window over the program is a sum and never a scan of its people.
+
+A tally stands in a record of its own beside the program, so that a fact rewrites the few hundred bytes of the tallies
+it belongs to and not all of them.
+"""
+
+from typing import Final
+
+from streams.state.record import Record
+
+#: How long coordinators' answers are kept: the longest window of `rule.noisy`.
+KEPT_ANSWER_DAYS: Final = 366
+
+
+class Tally(Record, kw_only=True):
+    """Counters in `width` columns by day over a trailing stretch of days; days without a count take no space.
+
+    What is counted, and whose, stands in the key. Days are numbered from 1970-01-01, in the program's zone or in UTC as
+    the writer of the tally says. Counts may be negative when something counted before is moved to another day.
+    """
+
+    width: int = 1
+    #: the day that offsets count from
+    base: int = 0
+    #: offset of a day, then its `width` counts; next offset, …; offsets rise
+    cells: list[int] = []
+
+    def add(self, day: int, counts: tuple[int, ...], keep_days: int) -> bool:
+        """Add to the counts of a day, and forget what is older than `keep_days` days up to the newest day.
+
+        Returns: False when the day itself is already too old and nothing was counted.
+        """
+        cells, step = self.cells, self.width + 1
+        if not cells:
+            self.base, self.cells = day, [0, *counts]
+            return True
+        offset, newest = day - self.base, cells[-step]
+        if offset > newest:
+            cells += (offset, *counts)
+            self._forget(offset - keep_days + 1)
+            return True
+        if offset <= newest - keep_days:
+            return False
+        place = len(cells) - step
+        while place > 0 and cells[place] > offset:
+            place -= step
+        if cells[place] == offset:
+            for column, count in enumerate(counts, place + 1):
+                cells[column] += count
+        else:
+            place = place + step if cells[place] < offset else place
+            cells[place:place] = (offset, *counts)
+            if offset < 0:
+                self._forget(offset)
+        return True
+
+    def totals(self, first_day: int, end_day: int) -> list[int]:
+        """Sum each column over the days in `[first_day, end_day)`."""
+        cells, step = self.cells, self.width + 1
+        first, end = first_day - self.base, end_day - self.base
+        sums = [0] * self.width
+        for place in range(len(cells) - step, -1, -step):
+            offset = cells[place]
+            if offset < first:
+                break
+            if offset < end:
+                for column in range(self.width):
+                    sums[column] += cells[place + 1 + column]
+        return sums
+
+    def days(self, first_day: int, end_day: int) -> list[int]:
+        """List the days in `[first_day, end_day)` that have an entry, oldest first."""
+        offsets = self.cells[:: self.width + 1]
+        return [self.base + offset for offset in offsets if first_day <= self.base + offset < end_day]
+
+    def _forget(self, offset: int) -> None:
+        """Drop the days before an offset, and count offsets from the oldest day that is left."""
+        cells, step = self.cells, self.width + 1
+        place = 0
+        while cells[place] < offset:
+            place += step
+        del cells[:place]
+        if shift := cells[0]:
+            self.base += shift
+            cells[::step] = [each - shift for each in cells[::step]]

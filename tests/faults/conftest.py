@@ -1,0 +1,63 @@
+"""Which scenarios run, brokers of their own, and the table at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.kafka.broker import KafkaBroker
+from tests.conftest import start_kafka
+from tests.faults import report
+from tests.faults.arena import Arena
+
+FULL = os.environ.get("EBB_FAULTS") == "full"
+NewArena = Callable[..., Arena]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register our marker."""
+    config.addinivalue_line("markers", "faults: a scenario of `make faults`, left out of every other run")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long scenarios to those who ask for them."""
+    if not FULL:
+        left_out = [item for item in items if item.get_closest_marker("faults")]
+        items[:] = [item for item in items if not item.get_closest_marker("faults")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what was injected and what came of it."""
+    if report.RESULTS:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(report.table())
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[KafkaBroker]:
+    """A broker that a module's scenarios may break. Its cleaner looks five times a second."""
+    running = start_kafka(KafkaBroker(properties={"log.cleaner.backoff.ms": "200"}))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def new_arena(broker: KafkaBroker, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewArena]:
+    """Make the arena of a scenario; it is cleared away at the end."""
+    made: list[Arena] = []
+
+    def make(*, on: KafkaBroker | None = None, **options: Any) -> Arena:
+        name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")[:60]
+        made.append(Arena(on or broker, name, tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for arena in made:
+        arena.finish()
+        arena.close()

@@ -1,0 +1,40 @@
+"""Zombies: workers stopped past their session, who wake up in the belief that nothing happened."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.faults.arena import SESSION_S
+from tests.faults.conftest import NewArena
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
+
+PLACES = ("after_begin", "before_commit", "between_batches", "ingest_after_journal_ack", "after_apply")
+RANDOM_PAUSES = 7
+
+
+def test_zombies(new_arena: NewArena) -> None:
+    """Stopped exactly at the dangerous steps, and at random; another worker takes over meanwhile."""
+    arena = new_arena()
+    workers = [arena.worker(), arena.worker()]
+    for worker in workers:
+        arena.wait_ready(worker)
+    for number in range(len(PLACES) + RANDOM_PAUSES):
+        sleeper = workers[number % 2]
+        place = PLACES[number] if number < len(PLACES) else None
+        with arena.fault(f"pause at {place}" if place else "pause"):
+            if place:
+                sleeper.kill()
+                sleeper.start(failpoint=f"{place}:{arena.dice.randint(15, 30)}:stop")
+                sleeper.wait_state("T", 90)
+            else:
+                time.sleep(arena.dice.random())
+                sleeper.pause()
+            time.sleep(SESSION_S + 2)
+            sleeper.resume()
+            time.sleep(2)
+    assert " was fenced" in arena.supervisor.logs()
+    arena.settle()
+    arena.judge()

@@ -1,0 +1,46 @@
+"""The slice of the suite that runs with every test run, in under three minutes: one of each kind that costs little."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.faults.arena import SESSION_S
+from tests.faults.conftest import NewArena
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: NewArena) -> None:
+    arena = new_arena()
+    first = arena.worker()
+    with arena.fault("kill -9"):
+        first.kill()
+        first.start()
+    for place in ("ingest_after_journal_ack", "before_commit"):
+        with arena.fault(f"kill at {place}"):
+            first.kill()
+            process = first.start(failpoint=f"{place}:3:kill")
+            first.wanted = False
+            assert process.wait(60) == -signal.SIGKILL, first.output()[-4000:]
+            first.start()
+    with arena.fault("join and SIGTERM"):
+        second = arena.worker()
+        arena.until(lambda: " open at entry " in second.output(), 60, "the second worker got nothing to do")
+        assert second.end() == 0, second.output()[-4000:]
+    second.start()
+    arena.until(lambda: second.output().count(" open at entry ") > 2, 60, "the second worker got nothing to do")
+    with arena.fault("pause past the session"):
+        first.kill()
+        first.start(failpoint="after_begin:25:stop")
+        first.wait_state("T")
+        time.sleep(SESSION_S + 2)
+        first.resume()
+    with arena.fault("broker kill -9"):
+        arena.broker.kill()
+        time.sleep(1)
+        arena.broker.restart()
+    arena.settle()
+    arena.judge()
