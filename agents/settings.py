@@ -50,7 +50,7 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", description="Address of the port for health and metrics.")
     port: int = Field(9464, ge=0, le=65_535, description="Port for health and metrics; 0 for none.")
     program_metrics: bool = Field(
-        True, description="Whether each program gets series of its own, about 30 (docs/observability.md)."
+        True, description="Whether each program gets series of its own, about 30."
     )
     clock: Literal["wall", "records"] = Field(
         "wall", description="What moves the engine's clock; `records` for ordered history into an empty cluster."

@@ -32,7 +32,8 @@ class DeliveryRecorded(Record):
     program_id: Id
     state: DeliveryState
     reason: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(:[a-z_.]+)?$")] | None = Field(
-        default=None, description="Why it is held back, was withheld or failed: a stable code, never a text of the channel."
+        default=None,
+        description="Why it is held back, was withheld or failed: a stable code, never a text of the channel.",
     )
     kind: DeliveryKind | None = Field(
         default=None, description="Soon and by itself or in a group, in a digest, or as one of a machine's records."

@@ -50,6 +50,9 @@ _LISTENERS: Final[dict[str, tuple[Rule, ...]]] = {
 }
 
 
+_ABSENCE: Final = tuple(rule.code for rule in RULES if rule.is_absence)
+
+
 class Judging:
     """Rule sets in force, views of programs and the decisions not handed over yet, of one journal partition."""
 
@@ -190,10 +193,17 @@ class Judging:
         if len(self.out) > at_first:
             self._hear(rule, view, key, record)
             if rule.across:
-                for each in self.views.values():
-                    each.forget_calendar()  # a source that is silent stops clocks
+                self._turn_clocks(moment, has_closed=any(each.record.resolution for each in self.out[at_first:]))
         self.state.table.touch(key)
         self.state.rearm(key, record)
+
+    def _turn_clocks(self, moment: Moment, has_closed: bool) -> None:
+        """A source that stops the clocks of absence rules fell silent or returned. While the clocks stand still those
+        rules ask for no timer, so when they run again they have to be asked."""
+        for view in self.views.values():
+            view.forget_calendar()
+        if has_closed:
+            self.state.add_sweep(Sweep(EVERYWHERE, moment.at_ms, moment.now_ms, "", list(_ABSENCE)))
 
     def follow_up(self, moment: Moment) -> None:
         """Ask those who listen to what changed in this occasion (what they say may be listened to in turn), then

@@ -25,7 +25,8 @@ def continue_sweep(judging: Judging, sweep: Sweep, budget: int) -> int:
     if sweep.wakes:
         return _wake(judging, sweep, budget)
     codes = {*sweep.rules, *(code for each in sweep.programs.values() for code in each)}
-    rules = [rule for rule in RULES if not sweep.backfill or rule.code in codes]
+    is_limited = bool(sweep.backfill or sweep.rules)
+    rules = [rule for rule in RULES if not is_limited or rule.code in codes]
     wanted = {_PREFIXES[rule.subject] for rule in rules}
     scope = b"" if sweep.scope == EVERYWHERE else sweep.scope.encode()
     keys = [key for first in sorted(wanted) for key in state.table.keys(first + scope)]
@@ -45,7 +46,7 @@ def continue_sweep(judging: Judging, sweep: Sweep, budget: int) -> int:
         for rule in rules:
             if _PREFIXES[rule.subject] != key[:1] or _is_overruled(judging, sweep, program_id):
                 continue
-            if not sweep.backfill or rule.code in changed:
+            if not is_limited or rule.code in changed:
                 judging.judge_record(rule, view, key, record, moment, sweep.backfill)
         judging.follow_up(moment)
         sweep.after = key

@@ -87,7 +87,9 @@ def write(
     told = sorted(
         [*episode.evidence, *(account.evidence if evidence is None else evidence)], key=lambda each: each.at_ms
     )[-MAX_EVIDENCE:]
-    episode.evidence = [] if closing else told[-KEPT_EVIDENCE:]
+    # What time alone added can be said again; a fact that is forgotten here cannot.
+    facts = [each for each in told if each.event_id is not None]
+    episode.evidence = [] if closing else (facts or told)[-KEPT_EVIDENCE:]
     delivery, delivery_reason = _deliver(rule, subject, episode, context, change, rung)
     if closing:
         episode.closed_ms = moment.at_ms

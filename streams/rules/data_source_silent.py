@@ -66,8 +66,11 @@ class DataSourceSilent(Rule):
     def update(self, view: View, subject: Subject, params: DataSourceSilentParams, moment: Moment) -> tuple[Event, ...]:
         source = _source(view, subject)
         if source is not None and moment.now_ms >= 0:
+            rhythm = source.stream.rhythm
+            before = (rhythm.wait_ms, rhythm.exact, rhythm.alarm_ms, rhythm.worsened)
             check(source.stream, moment.now_ms, detector_of(params))
-            view.partition.table.touch(source_key(subject.member))
+            if (rhythm.wait_ms, rhythm.exact, rhythm.alarm_ms, rhythm.worsened) != before:
+                view.partition.table.touch(source_key(subject.member))
         return ()
 
     def forget(self, view: View, subject: Subject) -> None:

@@ -44,8 +44,8 @@ class Sweep(msgspec.Struct, array_like=True):
     """Work on many records that one entry caused: which, why, and how far it has come (`after`, a key, the cursor).
 
     `backfill` is empty unless a rule set was switched on; then `rules` are the codes of the rules it changed, and
-    `programs`
-    names the programs in which it changed others. Otherwise every rule is asked, and `ref` is the fact behind it.
+    `programs` names the programs in which it changed others. Otherwise `rules` are asked, all when it is empty, and
+    `ref` is the fact behind it.
     """
 
     scope: str

@@ -119,15 +119,16 @@ def arrival(raw: bytes) -> Arrival:
 
 
 def replay(
-    lines: Iterable[bytes], fixed: RuleSet | None = None
+    lines: Iterable[bytes], fixed: RuleSet | None = None, *, every: bool = False
 ) -> tuple[list[dict[str, Any]], FactReplay, list[Rejected]]:
-    """Feed lines. Returns: the interventions of `OBSERVED` by instant and partition, the replay, the rejections."""
+    """Feed lines. Returns: the interventions of `OBSERVED` (or of every rule) by instant and partition, the replay, the
+    rejections."""
     player = FactReplay(fixed)
     bad = [rejected for raw in lines if (rejected := player.feed(arrival(raw))) is not None]
     tally = player.close()
     player.tally = tally
     found = [json.loads(value) for _, _, _, value in ordered(player.decisions())]
-    return [each for each in found if each["rule"]["id"] in OBSERVED], player, bad
+    return [each for each in found if every or each["rule"]["id"] in OBSERVED], player, bad
 
 
 def ordered(by_partition: Iterable[tuple[int, Sequence[Decision]]]) -> list[tuple[int, int, int, bytes]]:
