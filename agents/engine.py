@@ -108,7 +108,9 @@ class EngineFold:
 
 
 def _is_shown(key: bytes) -> bool:
-    return key[:1] == _PROGRAM or (key[:1] == _TALLY and _TONE in key)
+    if key[:1] == _PROGRAM:
+        return key[1:] != b"*"  # what is said across programs stands there, and no program
+    return key[:1] == _TALLY and _TONE in key
 
 
 def engines(prefix: str) -> tuple[Callable[[int], EngineFold], dict[int, EngineFold]]:

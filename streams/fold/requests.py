@@ -57,41 +57,49 @@ def _matching_of(person: ParticipantState) -> Matching:
 
 def _receive(person: ParticipantState, fact: Any, ref: FactRef) -> None:
     matching = _matching_of(person)
-    known = _known(matching, fact.request_id)
-    seen_ms = max(person.contact_ms, person.joined_ms)
-    if known is not None:
-        known.ref, known.seen_ms = ref, min(known.seen_ms, seen_ms)  # what became of it was noted first
-    elif ref.at_ms > matching.answered_ms:
-        _keep(matching, Request(fact.request_id, fact.participant_id, ref, min(seen_ms, ref.at_ms)))
+    request = _request_of(matching, fact)
+    request.sent = ref
+    request.seen_ms = min(max(person.contact_ms, person.joined_ms), ref.at_ms)
+    _tidy(matching)
 
 
 def _leave_lying(person: ParticipantState, fact: Any, ref: FactRef, phase: RequestPhase) -> None:
     matching = _matching_of(person)
-    known = _known(matching, fact.request_id)
-    if known is not None:
-        known.phase = max(known.phase, phase)
-    elif ref.at_ms > matching.answered_ms:
-        seen_ms = min(max(person.contact_ms, person.joined_ms), ref.at_ms)
-        _keep(matching, Request(fact.request_id, fact.participant_id, ref, seen_ms, phase))
-
-
-def _known(matching: Matching, request_id: str) -> Request | None:
-    return next((each for each in matching.received if each.request_id == request_id), None)
-
-
-def _keep(matching: Matching, request: Request) -> None:
-    received = sorted([*matching.received, request], key=lambda each: (each.ref.at_ms, each.request_id))
-    while len(received) > MAX_REQUESTS:
-        # A withdrawn one goes first, then the newest but one: the oldest say how long, the latest that it goes on.
-        spare = (place for place, each in enumerate(received) if each.phase is RequestPhase.WITHDRAWN)
-        del received[next(spare, MAX_REQUESTS - 1)]
-    matching.received = received
+    request = _request_of(matching, fact)
+    if phase >= request.phase:
+        request.phase, request.ended = phase, ref
+    _tidy(matching)
 
 
 def _answer(person: ParticipantState, at_ms: int) -> None:
     matching = _matching_of(person)
     matching.answered_ms = max(matching.answered_ms, at_ms)
-    matching.received = [each for each in matching.received if each.ref.at_ms > matching.answered_ms]
+    _tidy(matching)
+
+
+def _request_of(matching: Matching, fact: Any) -> Request:
+    for request in matching.received:
+        if request.request_id == fact.request_id:
+            return request
+    matching.received.append(Request(fact.request_id, fact.participant_id))
+    return matching.received[-1]
+
+
+def _tidy(matching: Matching) -> None:
+    """Forget what was before the last answer, and keep a few; in any order of arrival the same remains."""
+    since_ms = matching.answered_ms
+    kept = []
+    for request in matching.received:
+        if request.sent is not None and request.sent.at_ms <= since_ms:
+            request.sent = None
+        if request.at_ms > since_ms:
+            kept.append(request)
+    kept.sort(key=lambda each: (each.at_ms, each.request_id))
+    while len(kept) > MAX_REQUESTS:
+        # A withdrawn one goes first, then the newest but one: the oldest say how long, the latest that it goes on.
+        spare = (place for place, each in enumerate(kept) if each.phase is RequestPhase.WITHDRAWN)
+        del kept[next(spare, MAX_REQUESTS - 1)]
+    matching.received = kept
 
 
 def _refuse(person: ParticipantState, fact: Any, ref: FactRef) -> None:

@@ -166,7 +166,8 @@ def _waiting(view: View, person: ParticipantState) -> list[tuple[int, Attempt]]:
     """Attempts that still wait for this person, with the instant from which each counts, oldest first."""
     withdrawn = set()
     if person.matching is not None:
-        withdrawn = {each.ref.event_id for each in person.matching.received if each.phase is RequestPhase.WITHDRAWN}
+        left = [each.sent for each in person.matching.received if each.phase is RequestPhase.WITHDRAWN]
+        withdrawn = {sent.event_id for sent in left if sent is not None}
     found = []
     for attempt in person.attempts:
         since_ms = max(attempt.ref.at_ms, view.observed_from_ms)

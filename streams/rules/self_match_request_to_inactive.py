@@ -53,8 +53,8 @@ class SelfMatchRequestToInactive(Rule):
         at_ms = moment.ref.at_ms if moment.ref is not None else None
         if not lying:
             return Verdict(closes=True, closed_by_ms=at_ms)
-        fresh = moment.ref is not None and any(each.ref == moment.ref for each in lying)
-        return Verdict(1, Severity.WARNING, fresh=fresh, origin=lying[-1].ref)
+        fresh = moment.ref is not None and any(each.sent == moment.ref for each in lying)
+        return Verdict(1, Severity.WARNING, fresh=fresh, origin=lying[-1].sent)
 
     def explain(
         self,
@@ -72,13 +72,13 @@ class SelfMatchRequestToInactive(Rule):
         if change == "opened":
             facts = [_say(view, each, params) for each in lying]
         else:
-            facts = [_say(view, each, params) for each in lying if each.ref == moment.ref]
+            facts = [_say(view, each, params) for each in lying if each.sent == moment.ref]
             if not facts and moment.ref is not None:
                 facts = [evidence_of(_VERBS.get(type(moment.fact), "the person was heard of"), moment.ref)]
         if not lying:
             summary = f"No request to {subject.id} is waiting any more."
         else:
-            days = _silent_days(view, lying[-1])
+            days = _silent_ms(view, lying[-1], 0) // DAY_MS
             requests = "A request" if len(lying) == 1 else f"{len(lying)} requests"
             summary = f"{requests} for a match went to {subject.id}, of whom nothing was heard for {days} days."
         return Account(
@@ -101,11 +101,14 @@ _VERBS: Final[dict[type, str]] = {
 }
 
 
-def _seen_ms(view: View, request: Request, contact_ms: int) -> int:
-    """The last sign of life before the request; a contact noted since counts if it was before it."""
-    noted_ms = contact_ms if contact_ms <= request.ref.at_ms else 0
-    known_ms = max(request.seen_ms, noted_ms)
-    return max(known_ms, view.observed_from_ms) if known_ms else request.ref.at_ms
+def _silent_ms(view: View, request: Request, contact_ms: int) -> int:
+    """How long the receiver had been silent when a request was sent, 0 when nothing is known of them. A contact noted
+    since counts if it was before it."""
+    if request.sent is None:
+        return 0
+    sent_ms = request.sent.at_ms
+    known_ms = max(request.seen_ms, contact_ms if contact_ms <= sent_ms else 0)
+    return sent_ms - max(known_ms, view.observed_from_ms) if known_ms else 0
 
 
 def _lying(view: View, person: ParticipantState, params: SelfMatchRequestToInactiveParams) -> list[Request]:
@@ -117,19 +120,17 @@ def _lying(view: View, person: ParticipantState, params: SelfMatchRequestToInact
         each
         for each in person.matching.received
         if each.phase is not RequestPhase.WITHDRAWN
-        and each.ref.at_ms >= since_ms
-        and each.ref.at_ms - _seen_ms(view, each, person.contact_ms) >= params.inactive_for
+        and each.sent is not None
+        and each.sent.at_ms >= since_ms
+        and _silent_ms(view, each, person.contact_ms) >= params.inactive_for
     ]
 
 
-def _silent_days(view: View, request: Request) -> int:
-    return (request.ref.at_ms - _seen_ms(view, request, 0)) // DAY_MS
-
-
 def _say(view: View, request: Request, params: SelfMatchRequestToInactiveParams) -> Evidence:
+    assert request.sent is not None
     return evidence_of(
         "a request went to somebody without contact for so many days",
-        request.ref,
-        value=_silent_days(view, request),
+        request.sent,
+        value=_silent_ms(view, request, 0) // DAY_MS,
         threshold=params.inactive_for // DAY_MS,
     )

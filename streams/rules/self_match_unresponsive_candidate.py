@@ -6,7 +6,8 @@ person is asked whether they still want to be found, and is hidden from the choi
 Where the catalogue leaves room:
 - A request counts when it has expired, or once it has waited for `unanswered_after`; the days stand still in breaks and
   while the person is not active. One that was withdrawn does not count.
-- *Since their last answer*: who answers any request, yes or no, starts anew; what was sent before says nothing then.
+- *Since their last answer*: who answers any request, yes or no, starts anew. What was sent before counts again only
+  if it expires after that.
 - It closes when they answer one, and also when nothing is left that they could answer.
 - From `remind_after` on a waiting request is worth a reminder; the evidence says which are.
 
@@ -73,7 +74,7 @@ class SelfMatchUnresponsiveCandidate(Rule):
                 Severity.WARNING,
                 look_ms=look_ms,
                 fresh=by_fact,
-                origin=moment.ref if by_fact else request.ref,
+                origin=moment.ref if by_fact else request.ended or request.sent,
                 due_ms=None if by_fact else due,
             )
         episode = person.open_episode(self.code)
@@ -138,24 +139,26 @@ def _waiting(view: View, person: ParticipantState) -> list[Request]:
     return [
         each
         for each in person.matching.received
-        if each.phase is not RequestPhase.WITHDRAWN and each.ref.at_ms >= view.observed_from_ms
+        if each.phase is not RequestPhase.WITHDRAWN and each.at_ms >= view.observed_from_ms
     ]
 
 
 def _due_ms(request: Request, stops: tuple[Interval, ...], params: SelfMatchUnresponsiveCandidateParams) -> int | None:
     """When a request starts to count; None while the clock stands still for good."""
     if request.phase is RequestPhase.EXPIRED:
-        return request.ref.at_ms
-    return due_ms(request.ref.at_ms, params.unanswered_after, stops)
+        return request.at_ms
+    return due_ms(request.at_ms, params.unanswered_after, stops)
 
 
 def _say(
     request: Request, stops: tuple[Interval, ...], params: SelfMatchUnresponsiveCandidateParams, now_ms: int
 ) -> Evidence:
+    ref = request.ended or request.sent
+    assert ref is not None
     if request.phase is RequestPhase.EXPIRED:
-        return evidence_of("a request expired", request.ref)
-    waited_ms = running_ms(request.ref.at_ms, now_ms, stops)
+        return evidence_of("a request expired", ref)
+    waited_ms = running_ms(ref.at_ms, now_ms, stops)
     words = "a request has waited for so many days"
     if params.remind_after <= waited_ms < params.unanswered_after:
         words += "; a reminder is due"
-    return evidence_of(words, request.ref, value=waited_ms // DAY_MS, threshold=params.unanswered_after // DAY_MS)
+    return evidence_of(words, ref, value=waited_ms // DAY_MS, threshold=params.unanswered_after // DAY_MS)

@@ -85,20 +85,30 @@ class RequestPhase(IntEnum):
 class Request(msgspec.Struct, array_like=True):
     """A match request that a person received and has not answered.
 
-    `seen_ms` is the last sign of life of the receiver when it came: a contact, or that they joined; 0 = none known.
+    Attributes:
+        sent: that it was sent, None when that is not known or was before the person's last answer.
+        ended: that it expired or was withdrawn.
+        seen_ms: the last sign of life of the receiver when it came: a contact, or that they joined; 0 = none known.
     """
 
     request_id: str
     by: str
-    ref: FactRef
-    seen_ms: int
+    sent: FactRef | None = None
+    ended: FactRef | None = None
+    seen_ms: int = 0
     phase: RequestPhase = RequestPhase.PENDING
+
+    @property
+    def at_ms(self) -> int:
+        """When it ended, while it is pending when it was sent."""
+        ref = self.ended or self.sent
+        return 0 if ref is None else ref.at_ms
 
 
 class Matching(msgspec.Struct, array_like=True):
     """What is remembered of a person's match requests, at most `MAX_REQUESTS` of each sort, oldest first."""
 
-    #: received and sent after the person's last answer
+    #: received, and sent or expired since the person's last answer
     received: list[Request] = []
     answered_ms: int = 0
     #: the person's own refusals of others
