@@ -49,9 +49,7 @@ class Settings(BaseModel):
     data_dir: File = Field(None, description="Where files may be written.")
     host: str = Field("127.0.0.1", description="Address of the port for health and metrics.")
     port: int = Field(9464, ge=0, le=65_535, description="Port for health and metrics; 0 for none.")
-    program_metrics: bool = Field(
-        True, description="Whether each program gets series of its own, about 30."
-    )
+    program_metrics: bool = Field(True, description="Whether each program gets series of its own, about 30.")
     clock: Literal["wall", "records"] = Field(
         "wall", description="What moves the engine's clock; `records` for ordered history into an empty cluster."
     )

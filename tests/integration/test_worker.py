@@ -71,8 +71,10 @@ def _settings(broker: Broker, prefix: str) -> dict[str, str]:
 
 
 def _assert_parity(broker: Broker, topics: Topics, worker: Worker, facts: int) -> int:
-    """What the worker wrote is what a single-threaded fold of its journal decides. Returns: how many records `rating.low`
-    wrote."""
+    """What the worker wrote is what a single-threaded fold of its journal decides.
+
+    Returns: how many records `rating.low` wrote.
+    """
     journal = worker.wait_applied(broker.bootstrap, topics, facts)
     live = interventions(broker.bootstrap, topics)
     for partition, entries in enumerate(journal):
