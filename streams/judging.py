@@ -113,12 +113,12 @@ class Judging:
             if rule.subject in ("pair", "pair_member"):
                 for pair_id in touched.pairs:
                     pair = view.pair(pair_id)
-                    if pair is not None:
+                    if pair is not None and not _passes_by(rule, pair, moment):
                         self.judge_record(rule, view, view.pair_key(pair_id), pair, moment)
             elif rule.subject == "participant":
                 for participant_id in touched.participants:
                     person = view.participant(participant_id)
-                    if person is not None:
+                    if person is not None and not _passes_by(rule, person, moment):
                         self.judge_record(rule, view, view.participant_key(participant_id), person, moment)
             elif rule.concerns(view, moment):
                 self.judge_record(rule, view, view.program_key, view.program, moment)
@@ -273,6 +273,11 @@ class Judging:
         if backfill and not verdict.rung:
             lifecycle.close(rule, subject, context, self.out, "rule_changed")
         return lifecycle.move(rule, subject, verdict, context, self.out)
+
+
+def _passes_by(rule: Rule, record: Record, moment: Moment) -> bool:
+    """Whether a fact means nothing to a rule on a record, so that it need not be asked."""
+    return rule.is_idle(record, moment.fact) and all(each.rule != rule.code for each in record.episodes)
 
 
 def _in_order(episodes: list[Episode]) -> list[tuple[Rule, Episode]]:

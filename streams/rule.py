@@ -254,6 +254,12 @@ class Rule(ABC):
         comparison or two: a rule that reads many facts and needs few of them says so here."""
         return True
 
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """Whether a fact that the rule reads can change nothing on a record without an episode of this rule. A timer
+        that is left standing is harmless: it asks again when it is due. Most facts meet people whom a rule has
+        nothing to say about, so this is what keeps a fact cheap."""
+        return False
+
     def update(self, view: View, subject: Subject, params: Any, moment: Moment) -> tuple[Event, ...]:
         """Bring the rule's detector up to the moment, where it has one: the only thing a rule may change is that
         detector.

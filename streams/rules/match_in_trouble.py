@@ -17,7 +17,7 @@ Where the catalogue leaves room:
 Source: our starting point. Two independent signs is what keeps it from repeating `rating.low`.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -66,6 +66,9 @@ class MatchInTrouble(Rule):
         f.MeetingScheduled, f.MeetingRescheduled, f.MeetingCancelled, f.MeetingHeld, f.MeetingNoShow,
     })  # fmt: skip
     on_fact = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        return not record.signs
 
     def judge(self, view: View, subject: Subject, params: MatchInTroubleParams, moment: Moment) -> Verdict:
         pair = subject.record

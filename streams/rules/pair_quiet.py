@@ -18,7 +18,7 @@ Source: 30 days: published practice of mentoring programs (a monthly rhythm is t
 days are two survey waves.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -45,6 +45,8 @@ _REPEATED: Final = 2  # rung `repeated` of survey.unanswered
 _RATING: Final = "rating.low"
 _HELP: Final = "help.requested"
 
+_ONLY_CONTACTS: Final = frozenset({f.ActivityMessageSent, f.MeetingScheduled, f.MeetingHeld})
+
 
 class PairQuietParams(RuleParams):
     quiet_for: Duration = Field(default=30 * DAY_MS, description="no contact of the pair for this long")
@@ -63,6 +65,10 @@ class PairQuiet(Rule):
     })  # fmt: skip
     listens = frozenset({_SURVEYS, _RATING, _HELP})
     is_absence = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """Word of a contact only puts off what a timer will look at anyway."""
+        return type(fact) in _ONLY_CONTACTS and self.code in record.timers
 
     def judge(self, view: View, subject: Subject, params: PairQuietParams, moment: Moment) -> Verdict:
         pair = subject.record

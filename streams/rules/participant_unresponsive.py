@@ -19,7 +19,7 @@ unavailable likewise; 21 and 49 days are our starting point.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -73,6 +73,10 @@ class ParticipantUnresponsive(Rule):
     })  # fmt: skip
     is_absence = True
     inhibits = frozenset({"first_meeting.missing", "pair.quiet", "meeting.rhythm_lost"})
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """Nobody waits for this person."""
+        return not record.attempts
 
     def judge(self, view: View, subject: Subject, params: ParticipantUnresponsiveParams, moment: Moment) -> Verdict:
         person = subject.record
