@@ -74,7 +74,7 @@ def main() -> int:
     pair_job(300_000 if quick else 1_000_000, 20_000 if quick else 60_000, 1 if quick else 3)
     with KafkaBroker() as broker:
         found = engine.measure(broker, 10_000 if quick else 20_000, 100_000 if quick else 500_000)
-    say("engine agent, four rules, exactly once", found.rate, found.cpu_us, "60,000 /s")
+    say("engine agent, all rules, exactly once", found.rate, found.cpu_us, "60,000 /s")
     taken = ingest.run(100_000 if quick else 400_000)
     say("ingest", taken.rate, taken.cpu_us, "50,000 /s")
     spoiled = ingest.run(100_000 if quick else 400_000, 1.0)

@@ -109,19 +109,27 @@ class Judging:
 
     def judge_touched(self, view: View, rules: tuple[Rule, ...], touched: Touched, moment: Moment) -> None:
         """Ask rules about everything that a fact touched."""
+        pairs: list[tuple[bytes, Record]] | None = None
+        people: list[tuple[bytes, Record]] | None = None
         for rule in rules:
-            if rule.subject in ("pair", "pair_member"):
-                for pair_id in touched.pairs:
-                    pair = view.pair(pair_id)
-                    if pair is not None and not _passes_by(rule, pair, moment):
-                        self.judge_record(rule, view, view.pair_key(pair_id), pair, moment)
-            elif rule.subject == "participant":
-                for participant_id in touched.participants:
-                    person = view.participant(participant_id)
-                    if person is not None and not _passes_by(rule, person, moment):
-                        self.judge_record(rule, view, view.participant_key(participant_id), person, moment)
-            elif rule.concerns(view, moment):
-                self.judge_record(rule, view, view.program_key, view.program, moment)
+            if rule.subject == "program":
+                if rule.concerns(view, moment):
+                    self.judge_record(rule, view, view.program_key, view.program, moment)
+                continue
+            # Looked up once for all rules, and only when one of them wants to know.
+            if rule.subject == "participant":
+                if people is None:
+                    found = [(view.participant_key(each), view.participant(each)) for each in touched.participants]
+                    people = [(key, person) for key, person in found if person is not None]
+                concerned = people
+            else:
+                if pairs is None:
+                    known = [(view.pair_key(each), view.pair(each)) for each in touched.pairs]
+                    pairs = [(key, pair) for key, pair in known if pair is not None]
+                concerned = pairs
+            for key, record in concerned:
+                if not _passes_by(rule, record, moment):
+                    self.judge_record(rule, view, key, record, moment)
 
     def act(self, view: View, touched: Touched, moment: Moment) -> None:
         """Let a coordinator's action do what it does to open interventions."""
