@@ -136,7 +136,7 @@ class Oracle:
         taken: dict[tuple[str, int], list[int]] = {}
         entries = facts = rows = interventions = faults = 0
         for partition in range(self._partitions):
-            expected_rows, expected, raised = self._fold(journal[partition], taken)
+            expected_rows, expected, raised = self._fold(partition, journal[partition], taken)
             faults += raised
             newest: dict[bytes, bytes | None] = {}
             for message in state[partition]:
@@ -193,10 +193,10 @@ class Oracle:
         )
 
     def _fold(
-        self, journal: list[Any], taken: dict[tuple[str, int], list[int]]
+        self, partition: int, journal: list[Any], taken: dict[tuple[str, int], list[int]]
     ) -> tuple[dict[bytes, bytes], list[Message], int]:
         """Fold one partition with a flush only where the engine asks for one, and once more at the end."""
-        engine = Engine(source=ce_source(self._topics.prefix))
+        engine = Engine(source=ce_source(self._topics.prefix), partition=partition)
         rows: dict[bytes, bytes | None] = {}
         messages: list[Message] = []
 

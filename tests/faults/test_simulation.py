@@ -284,7 +284,7 @@ class Machine(RuleBasedStateMachine):
     def compare(self) -> None:
         accounted: dict[Source, set[int]] = {source: set() for source in self.cluster.inbound}
         for partition in range(PARTITIONS):
-            fold, messages = Engine(source=SOURCE), []
+            fold, messages = Engine(source=SOURCE, partition=partition), []
             rows: dict[bytes, bytes | None] = {}
             marks: dict[Source, int] = {}
             for record in self.cluster.journal[partition]:
