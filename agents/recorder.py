@@ -234,7 +234,7 @@ class _Recorder:
         if state.applied + 1 == first:
             add_state(writer, number, state.rows.items(), state.published)
             return state.published
-        fold = StateFold(state.rows.items())
+        fold = StateFold(number, state.rows.items())
         for offset, values in segments.blocks(number, state.applied + 1, first):
             fold.feed(offset, values)
         count = None if state.published is None else state.published + fold.decided

@@ -20,13 +20,13 @@ class StateFold:
         decided: how many interventions that made.
     """
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        """Start with empty state, or with that of an earlier snapshot.
+    def __init__(self, partition: int, rows: Iterable[Row] = ()) -> None:
+        """Start the partition's fold with empty state, or with that of an earlier snapshot.
 
         Raises: ReplayError when other code wrote it.
         """
         self._rows: dict[bytes, bytes] = dict(rows)
-        self._engine = Engine()
+        self._engine = Engine(partition=partition)
         self.decided = 0
         if self._rows:
             try:

@@ -78,7 +78,7 @@ def _assert_parity(broker: Broker, topics: Topics, worker: Worker, facts: int) -
     journal = worker.wait_applied(broker.bootstrap, topics, facts)
     live = interventions(broker.bootstrap, topics)
     for partition, entries in enumerate(journal):
-        assert live[partition] == folded(entries, ce_source(topics.prefix))
+        assert live[partition] == folded(entries, ce_source(topics.prefix), partition)
     return sum(b'"id":"rating.low"' in row.value for rows in live for row in rows)
 
 

@@ -75,9 +75,9 @@ def written(brokers: str, topic: str) -> list[list[Written]]:
     return found
 
 
-def folded(journal: Sequence[Written], source: str) -> list[Written]:
+def folded(journal: Sequence[Written], source: str, partition: int) -> list[Written]:
     """The interventions of one journal partition, by a single-threaded fold."""
-    engine, found = Engine(source=source), []
+    engine, found = Engine(source=source, partition=partition), []
     for offset, entry in enumerate(journal):
         while True:
             is_whole = engine.apply(offset, entry.value)
