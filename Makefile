@@ -20,10 +20,10 @@ demo: runtime ## A year of mentoring-like data becomes interventions, on a broke
 	@$(BIN)/ebb demo
 
 test: venv ## All tests; those that need a real Kafka are skipped where java or mvn is missing
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: venv ## Kills, pauses, rebalances, broken brokers and networks on a real Kafka, against the oracles; over an hour
-	@EBB_FAULTS=full $(BIN)/python -m pytest tests/faults -q
+	@EBB_FAULTS=full $(BIN)/python -m pytest tests/faults tests/integration/test_backtest_live.py -q
 
 check: venv ## What review asks for: format, lint, types, import contracts, quick tests
 	$(BIN)/ruff format --check .

@@ -50,7 +50,7 @@ class EngineFold:
         tones: the stored tallies of what answers sound like, likewise.
     """
 
-    def __init__(self, source: str, partition: int = 0) -> None:
+    def __init__(self, source: str, partition: int) -> None:
         self.engine = Engine(source=source, partition=partition)
         self.programs: dict[bytes, bytes] = {}
         self.tones: dict[bytes, bytes] = {}

@@ -152,7 +152,7 @@ class Account(msgspec.Struct, frozen=True):
     """How a rule explains itself in a record.
 
     `due_ms` is a deadline that the matter itself has, written as `due_at` (else it is the next neglect step);
-    `audience` overrides the rung's and the rule's.
+    `audience` overrides the rung's and the rule's; `review_list`: as of a rung, while nothing of it was sent.
     """
 
     summary: str
@@ -163,6 +163,7 @@ class Account(msgspec.Struct, frozen=True):
     participant_ids: tuple[str, ...] = ()
     due_ms: int | None = None
     audience: Audience | None = None
+    review_list: bool = False
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):

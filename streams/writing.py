@@ -90,7 +90,8 @@ def write(
     # What time alone added can be said again; a fact that is forgotten here cannot.
     facts = [each for each in told if each.event_id is not None]
     episode.evidence = [] if closing else (facts or told)[-KEPT_EVIDENCE:]
-    delivery, delivery_reason = _deliver(rule, subject, episode, context, change, rung)
+    listed = rung.review_list or (account.review_list and not episode.spoke)
+    delivery, delivery_reason = _deliver(rule, subject, episode, context, change, listed)
     if closing:
         episode.closed_ms = moment.at_ms
         episode.due_ms = episode.withheld = episode.level = 0
@@ -100,7 +101,7 @@ def write(
         if anew and episode.phase is Phase.OPEN:
             episode.level = 0
             episode.due_ms = span_end_ms(episode.severity, moment.at_ms, context.rules.neglect, view)
-        if episode.phase is Phase.OPEN and (episode.silence or episode.withheld or rung.review_list):
+        if episode.phase is Phase.OPEN and (episode.silence or episode.withheld or listed):
             episode.due_ms = 0
     arm_life(subject.record)
     due_ms = 0 if closing else account.due_ms or episode.due_ms
@@ -173,7 +174,7 @@ def identify(rule: Rule, subject: Subject, verdict: Verdict, context: Context, n
 
 
 def _deliver(
-    rule: Rule, subject: Subject, episode: Episode, context: Context, change: Change, rung: Rung
+    rule: Rule, subject: Subject, episode: Episode, context: Context, change: Change, listed: bool
 ) -> tuple[Delivery, str | None]:
     if context.params.mode == "shadow":
         return "none", "shadow"
@@ -185,7 +186,7 @@ def _deliver(
     episode.withheld = 0 if inhibitor is None else inhibitor.code
     if inhibitor is not None:
         return "none", f"inhibited:{inhibitor.id}"
-    if rung.review_list:
+    if listed or (change not in SPOKEN and not episode.spoke):
         return "none", "review_list"
     if change in SPOKEN:
         episode.spoke = True

@@ -18,6 +18,7 @@ from streams.backtest.lines import read_arrival
 from streams.backtest.replay import FactReplay
 from streams.clock import DAY_MS
 from streams.ruleset import RuleSet
+from streams.writing import SPOKEN
 
 #: Any end will do; this one keeps the figures the same.
 _OULAD_END: Final = datetime(2026, 3, 18, 9, 30, tzinfo=UTC)
@@ -81,7 +82,7 @@ def replay(lines: Iterable[bytes], rules: RuleSet | None) -> tuple[list[Opened],
 
     Raises: ValueError when a line is no good.
     """
-    engine, opened = FactReplay(rules), list[Opened]()
+    engine, opened = FactReplay(rules), dict[str, Opened]()
     for number, line in enumerate(lines, 1):
         arrival = read_arrival(line)
         bad = arrival if isinstance(arrival, Rejected) else engine.feed(arrival)
@@ -92,25 +93,25 @@ def replay(lines: Iterable[bytes], rules: RuleSet | None) -> tuple[list[Opened],
     tally = engine.close()
     _drain(engine, opened)
     faults = {key[1]: count for key, count in tally.items() if key[0] == "faults"}
-    return opened, faults
+    return list(opened.values()), faults
 
 
-def _drain(engine: FactReplay, opened: list[Opened]) -> None:
+def _drain(engine: FactReplay, opened: dict[str, Opened]) -> None:
+    """Collect interventions: as of their opening or, once one goes to a coordinator, as of the first such record."""
     for _, decisions in engine.decisions():
         for at_ms, record in decisions:
-            if record.change == "opened":
-                said = record.delivery != "none" and record.audience != "participant"
-                opened.append(
-                    Opened(
-                        at_ms,
-                        record.rule.id,
-                        record.rule_class,
-                        record.subject.id,
-                        record.program_id,
-                        tuple(record.pair_ids),
-                        tuple(record.participant_ids),
-                        said,
-                    )
+            known = opened.get(record.intervention_id)
+            says = record.change in SPOKEN and record.delivery != "none" and record.audience != "participant"
+            if known is None or (says and not known.is_said):
+                opened[record.intervention_id] = Opened(
+                    at_ms,
+                    record.rule.id,
+                    record.rule_class,
+                    record.subject.id,
+                    record.program_id,
+                    tuple(record.pair_ids),
+                    tuple(record.participant_ids),
+                    says,
                 )
 
 

@@ -29,7 +29,7 @@ class Opened(msgspec.Struct, frozen=True):
     """An intervention that opened.
 
     Attributes:
-        at_ms: when, ms UTC.
+        at_ms: when it was first sent to a coordinator, if ever, else when it opened; ms UTC.
         is_said: whether it goes to a coordinator by itself (not withheld, not only listed, not to a participant).
     """
 

@@ -1,7 +1,8 @@
 """Meetings: planned, moved, called off, held.
 
-Scheduled is not held. A held meeting counts from `starts_at` (at most its arrival), whenever it was noted, and for
-good: the same meeting id on the same local date is the same meeting.
+Scheduled is not held, and one to which somebody did not come stands no more than a cancelled one. A held meeting counts
+from `starts_at` (at most its arrival), whenever it was noted, and for good: the same meeting id on the same local date
+is the same meeting.
 """
 
 from hashlib import blake2b
@@ -51,12 +52,14 @@ def fold_meeting(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touche
         touched = tuple(member.id for member in pair.members)
     else:
         booked = isinstance(fact, f.MeetingScheduled | f.MeetingRescheduled)
-        if booked or isinstance(fact, f.MeetingCancelled):
+        if booked or isinstance(fact, f.MeetingCancelled | f.MeetingNoShow):
             _book(view, pair, fact, ref, booked)
         if fact.participant_id is not None:
             actor = contact_in_pair(view, pair, fact.participant_id, ref.at_ms)
             if isinstance(fact, f.MeetingScheduled):
                 touched += attempt_in_pair(view, pair, fact.pair_id, actor, ref)
+            elif (partner := pair.partner(actor.id)) is not None:
+                touched += (partner.id,)  # what held off a word about them may be off now
         if isinstance(fact, f.MeetingRescheduled | f.MeetingCancelled):
             postpone(pair, fact.participant_id or "", ref)
     return Touched((fact.pair_id,), touched)

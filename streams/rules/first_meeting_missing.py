@@ -9,6 +9,8 @@ Where the catalogue leaves room:
 - *Nothing scheduled* means no meeting stands planned, past or future; one that was cancelled does not stand. A
   meeting that
   was planned and of which nobody says that it was held keeps the first rung quiet and leaves it to the second.
+- What comes to nothing in most cases waits for the review and is not sent by itself: the first rung and, until
+  `never_started`, an appointment that has passed without a word of it, or both partners about in the last week.
 - A booking holds off every rung whose due instant it reaches within `booked_within`; all of them speak again one day
   after its end, at the highest rung true then. A booking further away than that hides nothing.
 - A new, moved or cancelled booking while the intervention is open is evidence; only a held meeting closes it.
@@ -43,11 +45,12 @@ from streams.rule import (
 )
 from streams.rule import evidence as evidence_of
 from streams.state.episode import Evidence
-from streams.state.pair import Booking, PairState
+from streams.state.pair import Booking, PairState, held_off
 from streams.steps import first_steps
 from streams.view import View
 
-GRACE_MS: Final = DAY_MS  # a booking counts until a day after its end, so that there is time to note it
+ABOUT_MS: Final = 7 * DAY_MS  # who was heard of in this time is about
+NEVER_STARTED: Final = 4
 _BOOKING_FACTS: Final = (f.MeetingScheduled, f.MeetingRescheduled, f.MeetingCancelled, f.MeetingNoShow)
 _VERBS: Final = {
     f.MeetingScheduled: "a meeting was scheduled",
@@ -77,7 +80,7 @@ class FirstMeetingMissing(Rule):
     subject = "pair"
     Params = FirstMeetingMissingParams
     rungs = (
-        Rung("not_scheduled", Severity.NOTICE),
+        Rung("not_scheduled", Severity.NOTICE, review_list=True),
         Rung("overdue", Severity.WARNING),
         Rung("overdue_long", Severity.HIGH),
         Rung("never_started", Severity.HIGH),
@@ -144,6 +147,7 @@ class FirstMeetingMissing(Rule):
             actions=actions,
             pair_ids=(subject.id,),
             participant_ids=tuple(member.id for member in pair.members),
+            review_list=_is_light(view, pair, anchor_ms, rung, moment),
         )
 
 
@@ -156,7 +160,7 @@ def _climb(
         due = due_ms(anchor_ms, duration, stops)
         if due is None:
             break
-        due = _postponed(due, standing, params)
+        due = held_off(due, standing, params.booked_within)
         if due > now_ms:
             look_ms = due if look_ms is None else min(look_ms, due)
         elif step > 1 or not standing:
@@ -172,10 +176,16 @@ def _standing(pair: PairState, anchor_ms: int) -> list[Booking]:
     return [booking for booking in pair.bookings if not booking.cancelled and booking.end_ms > anchor_ms]
 
 
-def _postponed(due: int, standing: list[Booking], params: FirstMeetingMissingParams) -> int:
-    """A rung's due instant, held off by every booking that starts within `booked_within` of it."""
-    held_off = (booking.end_ms + GRACE_MS for booking in standing if booking.start_ms - due <= params.booked_within)
-    return max(due, max(held_off, default=due))
+def _is_light(view: View, pair: PairState, anchor_ms: int, rung: int, moment: Moment) -> bool:
+    """Whether there is a good reason to think that nothing is wrong yet: an appointment has passed of which nobody said
+    anything (most such meetings took place), or both partners are about (people make plans elsewhere)."""
+    if rung >= NEVER_STARTED:
+        return False
+    if any(each.end_ms <= moment.now_ms for each in _standing(pair, anchor_ms)):
+        return True
+    seen = (view.participant(member.id) for member in pair.members if member.side)
+    about = [person is not None and person.contact_ms > moment.at_ms - ABOUT_MS for person in seen]
+    return len(about) > 1 and all(about)
 
 
 def _say_booking(booking: Booking) -> Evidence:

@@ -49,6 +49,9 @@ _NAMES: Final = {
 }
 
 
+_RATING: Final = "rating.low"
+
+
 class MatchInTroubleParams(RuleParams):
     window: Duration = Field(default=30 * DAY_MS, description="in which two different signs make trouble")
     clear_after: Duration = Field(default=45 * DAY_MS, description="without a sign for this long, it is over")
@@ -122,7 +125,14 @@ class MatchInTrouble(Rule):
             actions=first_steps(view, pair, first, moment),
             pair_ids=(subject.id,),
             participant_ids=tuple(each.id for each in pair.members),
+            review_list=_is_told(view, pair),
         )
+
+
+def _is_told(view: View, pair: PairState) -> bool:
+    """Whether coordinators know of the pair already, by a low rating that stands: that one takes both to a talk."""
+    lows = (view.open_episode(pair, _RATING, member.id) for member in pair.members)
+    return any(low is not None and low.spoke for low in lows)
 
 
 def are_different(signs: list[Sign]) -> bool:

@@ -44,6 +44,7 @@ _SURVEYS: Final = "survey.unanswered"
 _REPEATED: Final = 2  # rung `repeated` of survey.unanswered
 _RATING: Final = "rating.low"
 _HELP: Final = "help.requested"
+_RHYTHM: Final = "meeting.rhythm_lost"
 
 _ONLY_CONTACTS: Final = frozenset({f.ActivityMessageSent, f.MeetingScheduled, f.MeetingHeld})
 
@@ -122,6 +123,7 @@ class PairQuiet(Rule):
             actions=first_steps(view, pair, silent_member(view, pair), moment),
             pair_ids=(subject.id,),
             participant_ids=tuple(each.id for each in pair.members),
+            review_list=(told := view.open_episode(pair, _RHYTHM)) is not None and told.spoke,
         )
 
 

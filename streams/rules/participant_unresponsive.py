@@ -12,6 +12,10 @@ Where the catalogue leaves room:
 - It counts from the oldest attempt that still waits. One in a pair that is no longer active, or a request that was
   withdrawn, waits no more; when none is left the intervention closes.
 - *Reached out to* and *tries* count from that attempt on; a try that was answered is a contact and closes it.
+- An appointment asks for presence, not for an answer. One of the pair in which somebody waits holds a stage off if it
+  starts within `booked_within` of the stage's due instant: until `after_booking` after its end, because most
+  appointments of which nobody says anything took place. A cancelled one, or one to which somebody did not come, holds
+  off nothing, and no appointment holds off for ever: the instant it is compared with stays that of the attempt.
 - The clock stands still in the program's breaks and while the person is not active.
 
 Source: 14 days: published coordinator advice (a reply within two weeks); three tries before somebody is marked
@@ -30,7 +34,7 @@ from streams.clock import DAY_MS
 from streams.rule import NOTHING, Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
 from streams.rule import evidence as evidence_of
 from streams.state.episode import Evidence
-from streams.state.pair import PairState
+from streams.state.pair import Booking, PairState, held_off
 from streams.state.participant import Attempt, ParticipantState, RequestPhase
 from streams.steps import party_of
 from streams.view import View
@@ -46,6 +50,10 @@ class ParticipantUnresponsiveParams(RuleParams):
     suggest_removal_after: Duration = Field(
         default=49 * DAY_MS, description="since the attempt, after unavailability was suggested"
     )
+    booked_within: Duration = Field(
+        default=14 * DAY_MS, description="a booking of the pair this close to a stage's due instant holds it off"
+    )
+    after_booking: Duration = Field(default=14 * DAY_MS, description="until this long after the end of that booking")
 
     def ladder(self) -> tuple[int, int, int]:
         return self.silent_for, self.suggest_unavailable_after, self.suggest_removal_after
@@ -113,11 +121,13 @@ class ParticipantUnresponsive(Rule):
         since_ms, attempt = waited
         stops = _stops(view, person)
         is_tried = _is_tried(view, person_id, person, since_ms)
+        booked = _booked(view, attempt)
         rung, due_then, look_ms = 0, None, None
         for step, duration in enumerate(params.ladder(), 1):
             due = due_ms(since_ms, duration, stops)
             if due is None:
                 break
+            due = held_off(due, booked, params.booked_within, params.after_booking)
             if due > now_ms:
                 look_ms = due
                 break
@@ -184,6 +194,12 @@ def _waiting(view: View, person: ParticipantState) -> list[tuple[int, Attempt]]:
             continue
         found.append((since_ms, attempt))
     return sorted(found, key=lambda each: (each[0], each[1].ref.at_ms, each[1].ref.event_id))
+
+
+def _booked(view: View, attempt: Attempt) -> list[Booking]:
+    """Appointments of the pair in which somebody waits, past and future, that stand."""
+    pair = view.pair(attempt.pair_id) if attempt.pair_id else None
+    return [] if pair is None else [booking for booking in pair.bookings if not booking.cancelled]
 
 
 def _stops(view: View, person: ParticipantState) -> Sequence[Interval]:

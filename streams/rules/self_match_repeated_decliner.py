@@ -46,7 +46,8 @@ class SelfMatchRepeatedDecliner(Rule):
         quiet_ms = person.matching.declines[-1].at_ms + params.window
         closes = moment.at_ms >= quiet_ms
         if len(recent) < params.count:
-            return Verdict(closes=closes, look_ms=quiet_ms)
+            # Once all of them are out of the window there is nothing left to wait for.
+            return Verdict(closes=closes, look_ms=None if closes else quiet_ms)
         # A millisecond after the window the oldest that matters is out of it.
         look_ms = min(quiet_ms, recent[-params.count].at_ms + params.window + 1)
         mine = moment.ref is not None and moment.ref in recent

@@ -1,10 +1,12 @@
 """What we remember of a pair: who, since when, what was planned and held, who spoke last, how it was rated."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
 import msgspec
 
+from streams.clock import DAY_MS
 from streams.detectors.rate import RateStream
 from streams.detectors.renewal import RenewalStream
 from streams.state.episode import FactRef
@@ -51,6 +53,17 @@ class Booking(msgspec.Struct, array_like=True, frozen=True):
     end_ms: int
     ref: FactRef
     cancelled: bool = False
+
+
+#: A booking counts until a day after its end, so that there is time to note what became of it.
+BOOKING_GRACE_MS: Final = DAY_MS
+
+
+def held_off(due_ms: int, bookings: Iterable[Booking], within_ms: int, after_ms: int = BOOKING_GRACE_MS) -> int:
+    """Hold off the instant at which an absence would be told of (ms UTC), by every booking that stands and starts at
+    most `within_ms` after it: there is nothing to tell before `after_ms` after its end."""
+    ends = (each.end_ms + after_ms for each in bookings if each.start_ms - due_ms <= within_ms)
+    return max(due_ms, max(ends, default=due_ms))
 
 
 class SignKind(IntEnum):

@@ -163,7 +163,7 @@ class Worker:
             try:
                 self.lanes[partition] = Lane(
                     partition,
-                    fold=EngineFold(SOURCE),
+                    fold=EngineFold(SOURCE, partition),
                     kafka=KafkaSettings(brokers="nowhere:1"),
                     topics=TOPICS,
                     topology=Topology(self.cluster.partitions),

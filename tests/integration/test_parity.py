@@ -152,6 +152,7 @@ def test_a_year_of_the_demos_data_gives_the_same_bytes_on_both_brokers_and_in_a_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_backtest_of_the_demos_recording_gives_the_demos_interventions(tmp_path: Path) -> None:
     own = {name: value for name, value in os.environ.items() if not name.startswith("EBB_")}
     done = subprocess.run(
@@ -162,7 +163,7 @@ def test_a_backtest_of_the_demos_recording_gives_the_demos_interventions(tmp_pat
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=110,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:]

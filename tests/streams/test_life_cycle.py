@@ -97,10 +97,11 @@ def test_an_override_for_another_program_leaves_a_program_alone() -> None:
 def test_a_rule_switched_to_shadow_is_delivered_no_more() -> None:
     story = Story()
     story.tell("pair.changed", "0d")
-    story.go("11d")
+    story.go("15d")
     story.activate(rules(mode="shadow"))
-    story.go("14d")
+    story.go("21d")
     assert [(record.delivery, record.delivery_reason) for _, record in story.of(MISSING)] == [
+        ("none", "review_list"),
         ("digest", None),
         ("none", "shadow"),
     ]

@@ -17,8 +17,8 @@ from tests.streams.timeline import START_MS, Story
 MISSING, UNRESPONSIVE, LOW = "first_meeting.missing", "participant.unresponsive", "rating.low"
 LADDER = {
     "not_scheduled_after": "20d",
-    "overdue_after": "25d",
-    "overdue_long_after": "50d",
+    "overdue_after": "20d",
+    "overdue_long_after": "25d",
     "never_started_after": "60d",
 }
 
@@ -52,7 +52,7 @@ def test_what_opens_behind_an_inhibitor_is_withheld_and_woken_when_it_closes() -
 
 
 def test_what_spoke_before_is_withheld_record_by_record() -> None:
-    story = Story({"rules": {MISSING: {"overdue_after": "16d"}}})
+    story = Story({"rules": {MISSING: {"overdue_after": "10d", "overdue_long_after": "16d"}}})
     story.tell("pair.changed", "0d")
     story.tell("activity.message_sent", "0d", participant_id="mentor")
     story.go("17d")
@@ -120,8 +120,7 @@ def test_who_acknowledged_a_withheld_one_is_not_woken() -> None:
 
 
 def test_a_rule_in_shadow_withholds_nothing() -> None:
-    story = Story({"rules": {UNRESPONSIVE: {"mode": "shadow"}, MISSING: {"not_scheduled_after": "20d",
-                                                                        "overdue_after": "25d"}}})  # fmt: skip
+    story = Story({"rules": {UNRESPONSIVE: {"mode": "shadow"}, MISSING: LADDER}})
     story.tell("pair.changed", "0d")
     story.tell("activity.message_sent", "0d", participant_id="mentor")
     story.go("20d")

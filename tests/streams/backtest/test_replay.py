@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.journal import CommentInfo, EngineEntry, SourcesEntry, encode_entry, encode_fact_entry
 from streams import ruleset
-from streams.backtest import replay as replay_module
+from streams.backtest import tally as tally_module
 from streams.backtest.lines import read_record
 from streams.backtest.replay import FactReplay, JournalReplay, ReplayError
 from streams.clock import DAY_MS
@@ -159,7 +159,7 @@ def test_an_entry_that_cannot_be_read_is_named(value: bytes) -> None:
 def test_packing_state_away_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = random_lines(5, 200)
     before = replay(lines, every=True)[0]
-    monkeypatch.setattr(replay_module, "MAX_CHANGED", 3)
+    monkeypatch.setattr(tally_module, "MAX_CHANGED", 3)
     monkeypatch.setattr(table, "HOT_LIMIT", 3)
     assert _drained(lines) == before
 
