@@ -60,10 +60,6 @@ pytestmark = [
 ]
 
 
-NOT_ALWAYS_ABOVE: Final = frozenset({"survey.unanswered"})
-"""Ladders not asked to rise. This one's second stage was reached in one run with deaths and missed in two others; the
-cause is not known. Each run agreed with its own journal. Take it out of here once the cause is found."""
-
 long_form = pytest.mark.skipif(not FULL, reason="the long form: make faults")
 
 
@@ -107,12 +103,14 @@ def run(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         after = [one for one in records if one.arrived_ms >= middle]
         with closing(_Reader(settings, topics)) as reader:
             for number, half in enumerate((before, after)):
-                send(settings, topics, half)
+                # Nobody reads meanwhile: what a running worker sees first of several topics is luck, and with it which
+                # rules speak. What is loaded before a start always gives the same journal.
                 if worker is None:
                     worker = SupervisedWorker("worker", command, environment, folder, port)
                     worker.kill()
                 else:
                     assert worker.end() == 0, worker.output()[-4000:]
+                send(settings, topics, half)
                 for place in DEATHS[number] + (MORE_DEATHS if FULL else ()):
                     die(worker, place)
                     deaths += 1
@@ -187,7 +185,7 @@ def test_a_run_with_deaths_and_switches_has_zero_differences(run: Run, whole: Pa
         record = json.loads(line)
         stages[record["rule"]["id"], record["stage"]] += 1
         graver[record["rule"]["id"]] += record["change"] == "escalated"
-    ladders = [rule for rule in RULES if len(rule.rungs) > 1 and rule.id not in NOT_ALWAYS_ABOVE]
+    ladders = [rule for rule in RULES if len(rule.rungs) > 1]
     assert ladders
     for rule in ladders:
         above = [stages[rule.id, rung.name] for rung in rule.rungs[1:] if rung.name is not None]
