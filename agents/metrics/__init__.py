@@ -23,7 +23,7 @@ from agents.metrics import catalogue
 from agents.metrics.engine import EngineMetrics
 from agents.metrics.host import HostMetrics
 from agents.metrics.ingest import IngestMetrics
-from agents.metrics.making import counter, gauge
+from agents.metrics.making import gauge
 from agents.version import VERSION
 
 __all__ = ["Metrics"]
@@ -47,8 +47,6 @@ class Metrics:
         self.engine: Final = EngineMetrics(self.registry, folds, programs)
         self.host: Final = HostMetrics(self.registry, self.engine)
         self.ingest: Final = IngestMetrics(self.registry)
-        #: for a notifier to count into, labels channel and outcome
-        self.notifications: Final = counter(self.registry, catalogue.NOTIFICATIONS)
 
     def observe_engines(self, is_open: Mapping[int, bool]) -> None:
         """Say which journal partitions are ours, and whether each is open; those that left us show nothing more."""

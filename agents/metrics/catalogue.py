@@ -16,7 +16,7 @@ Need = Literal["coordinator", "rule owner", "operator", "developer"]
 Label = Literal[
     "change",
     "channel",
-    "outcome",
+    "endpoint",
     "partition",
     "polarity",
     "program",
@@ -81,8 +81,10 @@ def _gauge(name: str, about: str, needs: Need, *labels: Label, unit: Unit = "") 
     return Metric(name=f"ebb_{name}", kind="gauge", about=about, needs=needs, labels=labels, unit=unit)
 
 
-def _histogram(name: str, about: str, needs: Need, unit: Unit, buckets: tuple[float, ...]) -> Metric:
-    return Metric(name=f"ebb_{name}", kind="histogram", about=about, needs=needs, unit=unit, buckets=buckets)
+def _histogram(name: str, about: str, needs: Need, unit: Unit, buckets: tuple[float, ...], *labels: Label) -> Metric:
+    return Metric(
+        name=f"ebb_{name}", kind="histogram", about=about, needs=needs, labels=labels, unit=unit, buckets=buckets
+    )
 
 
 # -- of a program: read from committed state, so that they go on where the last owner of the partition stopped
@@ -273,13 +275,43 @@ UNIT_SECONDS = _histogram(
     "ingest_unit_seconds", "Writing of a unit to the broker's yes", "operator", "seconds", _SHORT_S
 )
 
-# -- the process, and whoever tells people
+# -- the notifier, a process of its own
+
+DELIVERIES = _counter(
+    "deliveries", "Rows written to deliveries: decisions, attempts, outcomes", "operator", "channel", "state", "reason"
+)
+DELIVERY_DEAD_LETTERS = _counter(
+    "delivery_dead_letters", "Deliveries given up for good; each is a dead letter", "operator", "channel"
+)
+DELIVERY_SECONDS = _histogram(
+    "delivery_send_seconds", "One attempt to deliver", "operator", "seconds", _SHORT_S, "channel"
+)
+DELIVERIES_WAITING = _gauge("deliveries_waiting", "Deliveries that wait", "operator", "channel")
+ENDPOINT_RESTING = _gauge(
+    "delivery_endpoint_resting",
+    "1 while an endpoint is left alone because it failed several times in a row",
+    "operator",
+    "endpoint",
+)
+NOTIFIER_WORKING = _gauge("notifier_working", "1 for the notifier that works, 0 for one in reserve", "operator")
+NOTIFIER_LAG = _gauge("notifier_lag_records", "Intervention records not decided on yet", "operator", unit="records")
+NOTIFIER_OPEN = _gauge("notifier_open_interventions", "Interventions that are open or still to be told", "developer")
+
+# -- the process
 
 BUILD = _gauge("build_info", "Always 1; its label says which version runs", "operator", "version")
-NOTIFICATIONS = _counter(
-    "notifications", "Deliveries by the notifier: sent, withheld or failed", "operator", "channel", "outcome"
-)
 
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
 OF_PROGRAM: Final = tuple(metric for metric in CATALOGUE if metric.is_of_program)
+#: Shown by the notifier; everything else by the worker.
+OF_NOTIFIER: Final = (
+    DELIVERIES,
+    DELIVERY_DEAD_LETTERS,
+    DELIVERY_SECONDS,
+    DELIVERIES_WAITING,
+    ENDPOINT_RESTING,
+    NOTIFIER_WORKING,
+    NOTIFIER_LAG,
+    NOTIFIER_OPEN,
+)

@@ -257,5 +257,42 @@ MACHINERY: Final = Board(
                 ),
             ],
         ),
+        Row(
+            title="Notifier",
+            panels=[
+                Panel(
+                    title="Notifiers at work",
+                    about="One works, others stand by. 0: nobody is told.",
+                    shape="number",
+                    width=6,
+                    red_below=1,
+                    queries=[Query("sum(ebb_notifier_working) or vector(0)", "at work")],
+                ),
+                Panel(
+                    title="Given up, a day",
+                    about="Deliveries that became dead letters, by channel.",
+                    shape="number",
+                    width=6,
+                    red_above=1,
+                    queries=[Query("sum by (channel) (increase(ebb_delivery_dead_letters_total[1d]))", "{{channel}}")],
+                ),
+                Panel(
+                    title="Waiting",
+                    about="Records not decided on, matters still to be told, deliveries that wait by channel.",
+                    queries=[
+                        Query("max(ebb_notifier_lag_records)", "records"),
+                        Query("max(ebb_notifier_open_interventions)", "open or to be told"),
+                        Query("max by (channel) (ebb_deliveries_waiting)", "{{channel}}"),
+                        Query("max by (endpoint) (ebb_delivery_endpoint_resting) == 1", "{{endpoint}} rests"),
+                    ],
+                ),
+                Panel(
+                    title="One attempt to deliver",
+                    about="All channels.",
+                    unit="s",
+                    queries=_quantiles("ebb_delivery_send_seconds"),
+                ),
+            ],
+        ),
     ],
 )

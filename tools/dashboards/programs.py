@@ -292,11 +292,11 @@ PORTFOLIO: Final = Board(
                 ),
                 Panel(
                     title="Messages a day",
-                    about="What the notifier did with them.",
+                    about="What the notifier decided, tried and sent; withheld with the reason.",
                     queries=[
                         Query(
-                            "sum by (channel, outcome) (increase(ebb_notifications_total[1d]))",
-                            "{{channel}} {{outcome}}",
+                            "sum by (channel, state, reason) (increase(ebb_deliveries_total[1d])) > 0",
+                            "{{channel}} {{state}} {{reason}}",
                         )
                     ],
                 ),
