@@ -23,7 +23,13 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     kafka = KafkaSettings(brokers=brokers)
     app = make_app(f"{prefix}ebb-engine", kafka, data_dir=Path(tempfile.gettempdir()) / "ebb-engine-bench")
-    host_lanes(app, lambda partition: Engine(partition=partition), kafka=kafka, topics=pair_topics(prefix), observer=LoudObserver())
+    host_lanes(
+        app,
+        lambda partition: Engine(partition=partition),
+        kafka=kafka,
+        topics=pair_topics(prefix),
+        observer=LoudObserver(),
+    )
     run_apps(app)
 
 
