@@ -9,6 +9,7 @@ subject, rungs, cool-down, expiry) belongs to `streams.lifecycle`.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
@@ -93,6 +94,14 @@ class RuleParams(BaseModel):
     mute: Duration = Field(
         default=60 * DAY_MS, description="how long a `false_alarm` answer silences the rule on the subject"
     )
+    sent_from: Literal["info", "notice", "warning", "high", "critical"] = Field(
+        default="info", description="the lowest severity that is sent by itself; below it waits for the review list"
+    )
+
+    @cached_property
+    def sent_from_severity(self) -> Severity:
+        """`sent_from` as a number."""
+        return Severity[self.sent_from.upper()]
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -90,7 +90,8 @@ def write(
     # What time alone added can be said again; a fact that is forgotten here cannot.
     facts = [each for each in told if each.event_id is not None]
     episode.evidence = [] if closing else (facts or told)[-KEPT_EVIDENCE:]
-    listed = rung.review_list or (account.review_list and not episode.spoke)
+    waits = account.review_list or (episode.severity < params.sent_from_severity and not episode.urgent)
+    listed = rung.review_list or (waits and not episode.spoke)
     delivery, delivery_reason = _deliver(rule, subject, episode, context, change, listed)
     if closing:
         episode.closed_ms = moment.at_ms

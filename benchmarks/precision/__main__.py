@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="the OULAD year instead of a simulated one")
     parser.add_argument("--json", action="store_true", help="figures for a program to read")
     given = parser.parse_args()
-    rules = None if given.rules is None else ruleset.load(given.rules.read_bytes())
+    rules = None if given.rules is None else ruleset.parse(tomllib.loads(given.rules.read_text("utf-8")))
     recording = real(None, rules) if given.real else simulated(given.mechanics, given.seed, given.pairs, rules)
     result = score(recording.opened, recording.truth, recording.begin_ms, recording.end_ms)
     if given.json:

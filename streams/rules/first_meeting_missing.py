@@ -9,8 +9,8 @@ Where the catalogue leaves room:
 - *Nothing scheduled* means no meeting stands planned, past or future; one that was cancelled does not stand. A
   meeting that
   was planned and of which nobody says that it was held keeps the first rung quiet and leaves it to the second.
-- What comes to nothing in most cases waits for the review and is not sent by itself: the first rung and, until
-  `never_started`, an appointment that has passed without a word of it, or both partners about in the last week.
+- Most pairs of which an appointment has passed without a word, or who were both about in the last week, do meet.
+  With `wait_while_about` they wait for the review until `never_started` and are not sent by themselves.
 - A booking holds off every rung whose due instant it reaches within `booked_within`; all of them speak again one day
   after its end, at the highest rung true then. A booking further away than that hides nothing.
 - A new, moved or cancelled booking while the intervention is open is evidence; only a held meeting closes it.
@@ -68,6 +68,11 @@ class FirstMeetingMissingParams(RuleParams):
     booked_within: Duration = Field(
         default=14 * DAY_MS, description="a booking this close to a rung's due instant holds it off"
     )
+    wait_while_about: bool = Field(
+        default=False,
+        description="before `never_started`, wait for the review while both were about in the last week, or when an "
+        "appointment has passed without a word",
+    )
 
     def ladder(self) -> tuple[int, int, int, int]:
         return self.not_scheduled_after, self.overdue_after, self.overdue_long_after, self.never_started_after
@@ -80,7 +85,7 @@ class FirstMeetingMissing(Rule):
     subject = "pair"
     Params = FirstMeetingMissingParams
     rungs = (
-        Rung("not_scheduled", Severity.NOTICE, review_list=True),
+        Rung("not_scheduled", Severity.NOTICE),
         Rung("overdue", Severity.WARNING),
         Rung("overdue_long", Severity.HIGH),
         Rung("never_started", Severity.HIGH),
@@ -147,7 +152,7 @@ class FirstMeetingMissing(Rule):
             actions=actions,
             pair_ids=(subject.id,),
             participant_ids=tuple(member.id for member in pair.members),
-            review_list=_is_light(view, pair, anchor_ms, rung, moment),
+            review_list=params.wait_while_about and _is_light(view, pair, anchor_ms, rung, moment),
         )
 
 

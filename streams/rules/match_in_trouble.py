@@ -55,6 +55,9 @@ _RATING: Final = "rating.low"
 class MatchInTroubleParams(RuleParams):
     window: Duration = Field(default=30 * DAY_MS, description="in which two different signs make trouble")
     clear_after: Duration = Field(default=45 * DAY_MS, description="without a sign for this long, it is over")
+    wait_beside_low_rating: bool = Field(
+        default=False, description="wait for the review while a low rating of the pair that was sent stands"
+    )
 
 
 class MatchInTrouble(Rule):
@@ -125,7 +128,7 @@ class MatchInTrouble(Rule):
             actions=first_steps(view, pair, first, moment),
             pair_ids=(subject.id,),
             participant_ids=tuple(each.id for each in pair.members),
-            review_list=_is_told(view, pair),
+            review_list=params.wait_beside_low_rating and _is_told(view, pair),
         )
 
 

@@ -38,7 +38,7 @@ class MeetingRepeatedlyPostponed(Rule):
     klass = "reactive"
     subject = "pair"
     Params = MeetingRepeatedlyPostponedParams
-    rungs = (Rung(None, Severity.NOTICE, review_list=True),)
+    rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.MeetingRescheduled, f.MeetingCancelled, f.MeetingHeld})
     on_fact = True
 

@@ -51,6 +51,9 @@ _ONLY_CONTACTS: Final = frozenset({f.ActivityMessageSent, f.MeetingScheduled, f.
 
 class PairQuietParams(RuleParams):
     quiet_for: Duration = Field(default=30 * DAY_MS, description="no contact of the pair for this long")
+    wait_beside_lost_rhythm: bool = Field(
+        default=False, description="wait for the review while a lost rhythm of meeting was sent and stands"
+    )
 
 
 class PairQuiet(Rule):
@@ -123,8 +126,14 @@ class PairQuiet(Rule):
             actions=first_steps(view, pair, silent_member(view, pair), moment),
             pair_ids=(subject.id,),
             participant_ids=tuple(each.id for each in pair.members),
-            review_list=(told := view.open_episode(pair, _RHYTHM)) is not None and told.spoke,
+            review_list=params.wait_beside_lost_rhythm and _is_told(view, pair),
         )
+
+
+def _is_told(view: View, pair: PairState) -> bool:
+    """Whether coordinators know already that the pair has stopped meeting."""
+    rhythm = view.open_episode(pair, _RHYTHM)
+    return rhythm is not None and rhythm.spoke
 
 
 def _contact_ms(pair: PairState) -> int:

@@ -71,7 +71,7 @@ class PairSentimentSlowdown(Rule):
     klass = "reactive"
     subject = "pair"
     Params = PairSentimentSlowdownParams
-    rungs = (Rung(None, Severity.NOTICE, review_list=True),)
+    rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted, f.SentimentSubmitted, f.SurveySent})
     is_absence = True
 

@@ -12,10 +12,10 @@ Where the catalogue leaves room:
 - It counts from the oldest attempt that still waits. One in a pair that is no longer active, or a request that was
   withdrawn, waits no more; when none is left the intervention closes.
 - *Reached out to* and *tries* count from that attempt on; a try that was answered is a contact and closes it.
-- An appointment asks for presence, not for an answer. One of the pair in which somebody waits holds a stage off if it
-  starts within `booked_within` of the stage's due instant: until `after_booking` after its end, because most
-  appointments of which nobody says anything took place. A cancelled one, or one to which somebody did not come, holds
-  off nothing, and no appointment holds off for ever: the instant it is compared with stays that of the attempt.
+- An appointment asks for presence, not for an answer. Where people plan far ahead a rule set may say `booked_within`:
+  then an appointment of the pair in which somebody waits holds a stage off if it starts that close to the stage's due
+  instant, until `after_booking` after its end. A cancelled one, or one to which somebody did not come, holds off
+  nothing, and no appointment holds off for ever: the instant it is compared with stays that of the attempt.
 - The clock stands still in the program's breaks and while the person is not active.
 
 Source: 14 days: published coordinator advice (a reply within two weeks); three tries before somebody is marked
@@ -51,7 +51,7 @@ class ParticipantUnresponsiveParams(RuleParams):
         default=49 * DAY_MS, description="since the attempt, after unavailability was suggested"
     )
     booked_within: Duration = Field(
-        default=14 * DAY_MS, description="a booking of the pair this close to a stage's due instant holds it off"
+        default=0, description="a booking of the pair this close to a stage's due instant holds it off; 0d: none does"
     )
     after_booking: Duration = Field(default=14 * DAY_MS, description="until this long after the end of that booking")
 
@@ -121,7 +121,7 @@ class ParticipantUnresponsive(Rule):
         since_ms, attempt = waited
         stops = _stops(view, person)
         is_tried = _is_tried(view, person_id, person, since_ms)
-        booked = _booked(view, attempt)
+        booked = _booked(view, attempt) if params.booked_within else []
         rung, due_then, look_ms = 0, None, None
         for step, duration in enumerate(params.ladder(), 1):
             due = due_ms(since_ms, duration, stops)

@@ -1,7 +1,7 @@
 """rating.divergent: mentor and mentee see the same match very differently.
 
-When one says 5 and the other 3, one of the two has not noticed, or does not say. It is a notice for the review list,
-because nobody is low yet; it is worth a question to the one who rated lower, before their next meeting.
+When one says 5 and the other 3, one of the two has not noticed, or does not say. It is a notice, because
+nobody is low yet; it is worth a question to the one who rated lower, before their next meeting.
 
 The latest ratings of both on the same kind of survey are compared, if they were given within `window` of each other.
 They do not age out: a gap stays a gap until one of them rates again. Only pairs of two are compared; in a group several
@@ -33,7 +33,7 @@ class RatingDivergent(Rule):
     klass = "reactive"
     subject = "pair"
     Params = RatingDivergentParams
-    rungs = (Rung(None, Severity.NOTICE, review_list=True),)
+    rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
     opens_after_end = True

@@ -1,8 +1,8 @@
 """rating.dropped: somebody who used to rate well rates two points lower, without being low yet.
 
 A 3 says little by itself. A 3 from somebody who said 5 last time says that something changed, and it comes weeks before
-a low rating would. It is a notice for the review list, not sent by itself: have a look at
-the next rating, or ask in passing. A rating of 2 or 1 is left to `rating.low`, which says more about it.
+a low rating would. It is a notice: have a look at the next rating, or ask in passing. A
+rating of 2 or 1 is left to `rating.low`, which says more about it.
 
 Each rating is compared with the same person's previous one on the same kind of survey, in the order in which they
 were given, whenever they arrive. The drop stands until the same person rates within one point of where they had
@@ -46,7 +46,7 @@ class RatingDropped(Rule):
     klass = "reactive"
     subject = "pair_member"
     Params = RatingDroppedParams
-    rungs = (Rung(None, Severity.NOTICE, review_list=True),)
+    rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
     opens_after_end = True

@@ -127,7 +127,6 @@ class RatingLow(Rule):
             actions=first_steps(view, pair, member.id, moment),
             pair_ids=(subject.id.partition("/")[0],),
             participant_ids=tuple(each.id for each in pair.members),
-            review_list=bool(lows) and _severity(pair, member, lows[-1], lows, params) is Severity.NOTICE,
         )
 
 

@@ -101,7 +101,7 @@ def test_a_rule_switched_to_shadow_is_delivered_no_more() -> None:
     story.activate(rules(mode="shadow"))
     story.go("21d")
     assert [(record.delivery, record.delivery_reason) for _, record in story.of(MISSING)] == [
-        ("none", "review_list"),
+        ("digest", None),
         ("digest", None),
         ("none", "shadow"),
     ]

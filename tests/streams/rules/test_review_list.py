@@ -1,16 +1,65 @@
-"""What waits for the review and is not sent by itself, and what an appointment holds off."""
+"""What waits for the review and is not sent by itself: by the shipped rules little, by the cautious ones more."""
+
+import tomllib
+from pathlib import Path
 
 import pytest
 
+from streams.rules import RULES
 from tests.streams.timeline import Story
 
 MISSING, UNRESPONSIVE = "first_meeting.missing", "participant.unresponsive"
+CAUTIOUS = tomllib.loads((Path(__file__).parents[3] / "deploy" / "rulesets" / "cautious.toml").read_text("utf-8"))
 
 
-def matched() -> Story:
-    story = Story()
+def matched(cautious: bool = True) -> Story:
+    story = Story(CAUTIOUS if cautious else None)
     story.tell("pair.changed", "0d")
     return story
+
+
+def test_only_what_colours_the_picture_is_not_sent_by_the_shipped_rules() -> None:
+    """`pair.quiet` while it is info, and repeatedly unanswered surveys: the two that the catalogue names."""
+    listed = [(rule.id, rung.name, rung.severity.name) for rule in RULES for rung in rule.rungs if rung.review_list]
+    assert listed == [("pair.quiet", None, "INFO"), ("survey.unanswered", "repeated", "INFO")]
+    assert {rule.Params().sent_from for rule in RULES} == {"info"}
+
+
+def test_notices_go_with_the_digest_by_the_shipped_rules() -> None:
+    story = matched(cautious=False)
+    for person in ("mentor", "mentee"):
+        story.tell("activity.signed_in", "9d", participant_id=person)
+    story.tell("rating.submitted", "11d", rating=5)
+    story.tell("rating.submitted", "12d", rating=2, kind="post_meeting")
+    story.tell("rating.submitted", "13d", rating=3)
+    story.tell("rating.submitted", "13d 1h", rating=5, participant_id="mentor")
+    told = [
+        (record.rule.id, record.severity, record.delivery)
+        for _, record in story.decisions
+        if record.change == "opened" and record.rule.id not in ("positive.kudos", "program.sentiment_started")
+    ]
+    assert told == [
+        (MISSING, "notice", "digest"),
+        ("rating.low", "notice", "digest"),
+        ("rating.dropped", "notice", "digest"),
+        ("rating.divergent", "notice", "digest"),
+    ]
+
+
+def test_a_scheduled_meeting_is_an_attempt_from_the_day_it_is_made_by_the_shipped_rules() -> None:
+    story = matched(cautious=False)
+    story.tell("meeting.scheduled", "1d", participant_id="mentor", starts_at="10d", duration_minutes=60)
+    story.go("16d")
+    assert story.told(UNRESPONSIVE) == [(15, "opened", "unresponsive")]
+
+
+def test_what_goes_at_once_goes_whatever_is_sent_from() -> None:
+    story = Story({"rules": {"help.requested": {"sent_from": "critical"}, "rating.low": {"sent_from": "critical"}}})
+    story.tell("pair.changed", "0d")
+    story.tell("help.requested", "1d", participant_id="mentee")
+    story.tell("rating.submitted", "1d", rating=1)
+    assert [record.delivery for _, record in story.of("help.requested")] == ["now"]
+    assert [record.delivery for _, record in story.of("rating.low")] == ["now"]
 
 
 def deliveries(story: Story, rule: str) -> list[tuple[float, str, str | None]]:
