@@ -12,10 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from agents.notifier.breaker import BreakerSettings
 from agents.notifier.channels.addresses import Network
+from schemas.base import to_ms
 from schemas.ids import Id
 from schemas.interventions import Audience, Severity
 from schemas.programs import TimeZone
@@ -154,6 +164,7 @@ class PolicyTable(_Table):
     reminders: Annotated[int, Field(ge=0, le=5)] = 2
     give_up_after_d: Annotated[float, Field(gt=0, le=14)] = 3
     queue_limit: Annotated[int, Field(ge=1)] = 1_000
+    history_until: AwareDatetime | None = None
 
     def policy(self, *, replayed: bool) -> Policy:
         """What policy knows of it."""
@@ -165,6 +176,7 @@ class PolicyTable(_Table):
             give_up_after_ms=int(self.give_up_after_d * DAY_MS),
             queue_limit=self.queue_limit,
             replayed=replayed,
+            history_until_ms=-1 if self.history_until is None else to_ms(self.history_until),
         )
 
 

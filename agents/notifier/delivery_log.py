@@ -28,12 +28,12 @@ class Letter(Struct, frozen=True):
 
     topic: str
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: list[tuple[str, bytes]]
 
 
 class _Write(Struct):
-    rows: Sequence[tuple[bytes, bytes]]
+    rows: Sequence[tuple[bytes, bytes | None]]
     letters: Sequence[Letter]
     positions: Mapping[TopicPartition, OffsetAndMetadata]
     done: asyncio.Future[None]
@@ -84,11 +84,11 @@ class DeliveryLog:
 
     async def write(
         self,
-        rows: Sequence[tuple[bytes, bytes]],
+        rows: Sequence[tuple[bytes, bytes | None]],
         letters: Sequence[Letter] = (),
         positions: Mapping[TopicPartition, OffsetAndMetadata] | None = None,
     ) -> None:
-        """Make rows (key, value), letters and positions durable, all or none; returns when they are.
+        """Make rows (key, value; None removes), letters and positions durable, all or none; returns when they are.
 
         What several tasks ask for at the same time goes into one transaction.
         """

@@ -14,11 +14,15 @@ from agents.notifier.store import Store
 from agents.reading import Place, Reader, Stretch
 from schemas.facts import Moment
 from schemas.outbound import Intervention, decode_intervention
+from streams.clock import DAY_MS
 from streams.delivery.desk import Desk
 from streams.delivery.entries import Entry, entry_of
 from streams.delivery.people import Program
+from streams.delivery.recall import open_digest, recall, tell_newcomers
 
 PROGRAMS: Final = "programs"
+KEEP_MS: Final = 400 * DAY_MS
+"""How long rows of what is over are kept: as long as `interventions` by default."""
 
 
 class Position(Struct, frozen=True):
@@ -40,11 +44,13 @@ class Restored(Struct):
         starts: the next record to read, by partition.
         rows: rows of the delivery log to be written.
         first: partitions that the group reads for the first time.
+        stale: keys of rows that nobody needs any more.
     """
 
     starts: dict[int, int]
     rows: list[Entry]
     first: set[int]
+    stale: list[str] = []
     logged: int = 0
     folded: int = 0
 
@@ -136,17 +142,25 @@ def restore(
     if found.first and not rows:
         found.rows = _first_start(desk, store, found.first, now_ms)
     else:
-        found.rows = desk.recall(rows, now_ms)
+        found.rows = recall(desk, rows, now_ms)
         if found.first:
             # Positions were lost or partitions added: what has no row yet is decided on as at a first start.
             found.rows += _first_start(desk, store, found.first, now_ms)
+        told = {(row.intervention_id, row.recipient) for row in rows if row.channel != "none"}
+        told |= {(row.intervention_id, row.recipient) for row in found.rows}
+        open_ones = (_decoded(store.newest(name)) for name in list(desk.cases))
+        found.rows += tell_newcomers(desk, (one for one in open_ones if one is not None), told, now_ms)
+        # The log would grow for ever; what an intervention's own topic no longer holds has nothing to be logged for.
+        found.stale = [
+            row.key for row in rows if row.decided_ms < now_ms - KEEP_MS and row.intervention_id not in desk.cases
+        ]
     return found
 
 
 def _first_start(desk: Desk, store: Store, partitions: set[int], now_ms: int) -> list[Entry]:
     new = [case for case in desk.cases.values() if case.partition in partitions]
     records = [_decoded(store.newest(case.intervention_id)) for case in new]
-    return desk.open_digest((record for record in records if record is not None), now_ms)
+    return open_digest(desk, (record for record in records if record is not None), now_ms)
 
 
 def _places(there: Mapping[str, int], topic: str) -> list[Place]:

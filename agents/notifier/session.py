@@ -77,9 +77,10 @@ class Session:
         self._passing = passing
         self._failed = failed
         recipients = [one.recipient() for one in config.recipients]
-        self.desk: Final = Desk(Directory(recipients, programs.known), config.policy.policy(replayed=replayed))
         self._programs = programs
         self.store: Final = Store(folder)
+        directory = Directory(recipients, programs.known)
+        self.desk: Final = Desk(directory, config.policy.policy(replayed=replayed), self.store.decided)
         self._log = DeliveryLog(
             kafka,
             topic=topics.real(DELIVERIES),
@@ -128,6 +129,7 @@ class Session:
         topic = self._topics.real(INTERVENTIONS)
         starts = {TopicPartition(topic, partition): offset for partition, offset in found.starts.items()}
         await self._record(found.rows, starts if found.rows or found.first else {})
+        await self._log.write([(key.encode(), None) for key in found.stale])
         for place, offset in starts.items():
             self._consumer.seek(place, offset)
         log.info(

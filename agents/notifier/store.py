@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, MutableMapping
 from pathlib import Path
+from typing import Final
 
 from streams.delivery.entries import Entry, entry_of, row_of
 
@@ -22,6 +23,7 @@ CREATE TABLE waiting (number INTEGER PRIMARY KEY, recipient TEXT, channel TEXT, 
     row BLOB);
 CREATE INDEX waiting_line ON waiting (recipient, channel, number);
 CREATE INDEX waiting_place ON waiting (partition, position);
+CREATE TABLE decided (intervention TEXT PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;
 """
 
 
@@ -38,6 +40,7 @@ class Store:
         self._folder = tempfile.TemporaryDirectory(prefix="ebb-notifier-", dir=folder)
         self._base = sqlite3.connect(Path(self._folder.name) / "cache.sqlite", check_same_thread=False)
         self._base.executescript(_TABLES)
+        self.decided: Final = Decided(self._base)
 
     def close(self) -> None:
         """Remove the file."""
@@ -86,3 +89,29 @@ class Store:
         """The smallest offset of a record that a waiting delivery is about."""
         found = self._base.execute("SELECT min(position) FROM waiting WHERE partition = ?", (partition,)).fetchone()
         return None if found[0] is None else int(found[0])
+
+
+class Decided(MutableMapping[str, int]):
+    """The highest sequence decided on of every intervention there ever was, closed ones included."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+
+    def __getitem__(self, intervention_id: str) -> int:
+        found = self._base.execute("SELECT sequence FROM decided WHERE intervention = ?", (intervention_id,)).fetchone()
+        if found is None:
+            raise KeyError(intervention_id)
+        return int(found[0])
+
+    def __setitem__(self, intervention_id: str, sequence: int) -> None:
+        self._base.execute("INSERT OR REPLACE INTO decided VALUES (?, ?)", (intervention_id, sequence))
+
+    def __delitem__(self, intervention_id: str) -> None:
+        if self._base.execute("DELETE FROM decided WHERE intervention = ?", (intervention_id,)).rowcount == 0:
+            raise KeyError(intervention_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(name) for (name,) in self._base.execute("SELECT intervention FROM decided").fetchall())
+
+    def __len__(self) -> int:
+        return int(self._base.execute("SELECT count(*) FROM decided").fetchone()[0])

@@ -1,22 +1,22 @@
 """The desk: takes in records of `interventions` and decides what each line is told, and when.
 
 It remembers cases (what is open), books (what waits on each line) and what each recipient was sent lately. All of it
-can be made again from two topics: `fold` takes in records that were decided on before, `recall` the rows of
-`deliveries`. `streams.delivery.sending` takes messages off the desk and hears how they fared.
+can be made again from two topics: `fold` takes in records that were decided on before, `streams.delivery.recall` the
+rows of `deliveries`. `streams.delivery.sending` takes messages off the desk and hears how they fared.
 
 Every change is returned as entries. Nothing may leave before the entries it rests on are durable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import MutableMapping
 from datetime import date
 from typing import Final
 
 from schemas.outbound import Intervention
 from streams.calendar import Zone, day_number, zone
 from streams.delivery.budget import Spent
-from streams.delivery.case import ANSWERED, NEVER, Book, Case, Frozen, Told
+from streams.delivery.case import ANSWERED, NEVER, Book, Case, Told
 from streams.delivery.digest import next_digest_ms
 from streams.delivery.entries import Entry, with_changes
 from streams.delivery.people import Directory, Line, Recipient, Way
@@ -30,9 +30,10 @@ class Desk:
 
     Args:
         directory: who can be told.
+        decided: where to remember what was decided on; it grows with every intervention there ever was.
     """
 
-    def __init__(self, directory: Directory, policy: Policy) -> None:
+    def __init__(self, directory: Directory, policy: Policy, decided: MutableMapping[str, int] | None = None) -> None:
         self.directory: Final = directory
         self.policy: Final = policy
         self.cases: Final[dict[str, Case]] = {}
@@ -40,7 +41,7 @@ class Desk:
             (one.id, way.channel): Book(way.mode) for one in directory.recipients.values() for way in one.ways
         }
         self.spent: Final[dict[str, Spent]] = {}
-        self.decided: Final[dict[str, int]] = {}
+        self.decided: Final[MutableMapping[str, int]] = {} if decided is None else decided
         """Highest sequence decided on, by intervention: what is read again is no news."""
         self.spilled: Final[list[Entry]] = []
         """Entries that did not fit into memory; whoever hosts the desk takes them away and brings them back."""
@@ -54,52 +55,6 @@ class Desk:
         case = self.cases.setdefault(record.intervention_id, Case(record.intervention_id))
         if record.sequence > case.sequence:
             case.take(record, partition, offset)
-
-    def recall(self, rows: Iterable[Entry], now_ms: int) -> list[Entry]:
-        """Take in what `deliveries` says, after `fold`; what was under way is due at once, under its old id.
-
-        Returns: rows to be written, for what can no longer be sent.
-        """
-        lost: list[Entry] = []
-        begun: dict[tuple[Line, str], list[Entry]] = {}
-        queued: dict[Line, list[Entry]] = {}
-        for entry in rows:
-            self.decided[entry.intervention_id] = max(
-                entry.sequence, self.decided.get(entry.intervention_id, entry.sequence)
-            )
-            case, book = self.cases.get(entry.intervention_id), self.books.get(entry.line)
-            if entry.sent_ms is not None:
-                self.remember_sent(entry, case)
-            if book is not None and entry.digest_id is not None and entry.attempts:
-                book.digest_day = max(book.digest_day, digest_day(entry.digest_id))
-            if entry.state not in ("scheduled", "attempting"):
-                continue
-            if book is None or case is None:
-                reason = "no_such_way" if book is None else "record_lost"
-                lost.append(with_changes(entry, state="withheld", reason=reason, decided_ms=now_ms))
-                continue
-            case.holds += 1
-            if entry.message_id is not None:
-                begun.setdefault((entry.line, entry.message_id), []).append(entry)
-            elif book.mode == "each":
-                queued.setdefault(entry.line, []).append(entry)
-            else:
-                book.pending[entry.intervention_id] = entry
-        for (line, message_id), entries in sorted(begun.items()):
-            entries.sort(key=lambda entry: entry.key)
-            interrupted = any(entry.state == "attempting" for entry in entries)
-            due_ms = now_ms if interrupted else min(entry.due_ms or 0 for entry in entries)
-            self.books[line].frozen.append(Frozen(message_id, entries, due_ms, min(e.decided_ms for e in entries)))
-        for line, entries in queued.items():
-            for entry in sorted(entries, key=lambda entry: (entry.partition, entry.offset)):
-                self.enqueue(self.books[line], entry)
-        for case in list(self.cases.values()):
-            for line, told in case.told.items():
-                self.plan_reminder(case, line, told)
-            self.let_go(case)
-        for book in self.books.values():
-            book.settle()
-        return lost
 
     def remember_sent(self, entry: Entry, case: Case | None) -> None:
         """Count a message that was sent, and what its line knows now."""
@@ -132,30 +87,18 @@ class Desk:
         if case.is_closed:
             routes += self._told_besides(case, routes)
         for one in routes:
-            rows += self._decide_line(record, case, one, now_ms, dropped)
+            rows += self.decide_line(record, case, one, now_ms, dropped)
         self.let_go(case)
         return rows
 
-    def open_digest(self, records: Iterable[Intervention], now_ms: int) -> list[Entry]:
-        """At the first start: decide on what is open, so that it comes in one digest; given the newest record of each.
-
-        What should go at once and is young enough does, because a call for help does not wait until tomorrow.
-        """
-        rows: list[Entry] = []
-        for record in records:
-            case = self.cases[record.intervention_id]
-            if record.sequence <= self.decided.get(record.intervention_id, -1):
-                continue
-            self.decided[record.intervention_id] = record.sequence
-            if not case.is_closed and case.state not in ANSWERED:
-                for one in route(record, self.directory):
-                    rows += self._decide_line(record, case, one, now_ms, set())
-            self.let_go(case)
-        return rows
-
-    def _decide_line(
+    def decide_line(
         self, record: Intervention, case: Case, routed: Routed, now_ms: int, dropped: set[Line]
     ) -> list[Entry]:
+        """Decide for one line.
+
+        Args:
+            dropped: lines from which something of the same intervention was just taken back.
+        """
         way = routed.way
         entry = Entry(
             intervention_id=record.intervention_id,
@@ -182,7 +125,7 @@ class Desk:
     def _why_not(self, record: Intervention, case: Case, routed: Routed, line: Line, dropped: set[Line]) -> str | None:
         if routed.refused is not None:
             return routed.refused
-        if self.policy.replayed:
+        if self.policy.replayed or case.decided_ms <= self.policy.history_until_ms:
             return "replayed"
         if record.delivery == "none":
             return record.delivery_reason or "not_for_delivery"

@@ -84,6 +84,14 @@ class Directory:
         """Return what is known of a program; nothing yet is an answer, too."""
         return self.programs.get(program_id) or Program(program_id=program_id)
 
+    def concerns(self, program_id: str, recipient: str) -> bool:
+        """Whether somebody still has to do with a program; of a program nobody told us about we do not know better."""
+        program = self.programs.get(program_id)
+        if program is None or recipient in (*program.coordinators, *program.backups, program.safeguarding):
+            return True
+        one = self.recipients.get(recipient)
+        return one is not None and bool(one.audiences) and (EVERY in one.programs or program_id in one.programs)
+
     def explicit(self, program_id: str, audience: Audience) -> list[str]:
         """Name who belongs to an audience of a program by their own entry, sorted."""
         return sorted(

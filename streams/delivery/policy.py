@@ -24,7 +24,8 @@ class Policy(Struct, frozen=True, kw_only=True):
         reminders: most reminders of one message.
         give_up_after_ms: how long a message is tried before it is a dead letter.
         queue_limit: most records of a machine's way that are kept in memory; the rest waits in the topic.
-        replayed: the records are history being replayed: nothing leaves.
+        replayed: every record is history being replayed: nothing leaves.
+        history_until_ms: what was decided up to this instant is history, too.
     """
 
     group_wait_ms: int = 30_000
@@ -34,3 +35,4 @@ class Policy(Struct, frozen=True, kw_only=True):
     give_up_after_ms: int = 3 * DAY_MS
     queue_limit: int = 1_000
     replayed: bool = False
+    history_until_ms: int = -1

@@ -114,7 +114,7 @@ def _begin(desk: Desk, line: Line, book: Book, now_ms: int, rows: list[Entry]) -
     kept = []
     for entry in frozen.entries:
         case = desk.cases[entry.intervention_id]
-        if _is_moot(case, entry):
+        if _is_moot(desk, case, entry):
             rows.append(_withhold(desk, case, entry, now_ms))
         else:
             kept.append(
@@ -154,7 +154,7 @@ def _compose(desk: Desk, line: Line, book: Book, now_ms: int) -> list[Entry]:
     while book.queue and not book.frozen:
         entry = book.queue.popleft()
         case = desk.cases[entry.intervention_id]
-        if _is_moot(case, entry):
+        if _is_moot(desk, case, entry):
             rows.append(_withhold(desk, case, entry, now_ms))
         else:
             _freeze(book, entry.key, [entry], now_ms)
@@ -162,7 +162,7 @@ def _compose(desk: Desk, line: Line, book: Book, now_ms: int) -> list[Entry]:
     if book.frozen or not due:
         return rows
     for entry in due:
-        if _is_moot(desk.cases[entry.intervention_id], entry):
+        if _is_moot(desk, desk.cases[entry.intervention_id], entry):
             del book.pending[entry.intervention_id]
             rows.append(_withhold(desk, desk.cases[entry.intervention_id], entry, now_ms))
     due = [entry for entry in due if entry.intervention_id in book.pending]
@@ -233,9 +233,9 @@ def _freeze(book: Book, message_id: str, entries: list[Entry], now_ms: int) -> N
     book.frozen.append(Frozen(message_id, named, now_ms, now_ms))
 
 
-def _is_moot(case: Case, entry: Entry) -> bool:
+def _is_moot(desk: Desk, case: Case, entry: Entry) -> bool:
     """Whether it is over before its line ever heard of it. A first attempt that may have arrived changes nothing."""
-    if _is_now_critical(case, entry):
+    if _is_now_critical(case, entry) or not desk.directory.concerns(entry.program_id, entry.recipient):
         return True
     if entry.sent_ms is not None:
         return case.state != "open"
@@ -255,7 +255,11 @@ def _withhold(desk: Desk, case: Case, entry: Entry, now_ms: int) -> Entry:
     if entry.sent_ms is not None:
         changed = with_changes(entry, state="sent", reason=None, due_ms=None, decided_ms=now_ms)
     else:
-        reason = "became_critical" if _is_now_critical(case, entry) else "resolved_before_sent"
+        reason = "resolved_before_sent"
+        if _is_now_critical(case, entry):
+            reason = "became_critical"
+        elif not desk.directory.concerns(entry.program_id, entry.recipient):
+            reason = "left_program"
         changed = with_changes(entry, state="withheld", reason=reason, due_ms=None, decided_ms=now_ms)
     desk.let_go(case)
     return changed

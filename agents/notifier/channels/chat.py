@@ -5,32 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import apprise
 
 from agents.notifier.outcome import PermanentError, TransientError
 from agents.notifier.parcel import Parcel
+from agents.notifier.threads import in_thread
 
-# Plain http, the machine itself, or files and programs on it: none of these is a chat.
+# The machine itself, files and programs on it, and plain webhooks, which have a channel of their own with a list of
+# hosts: none of these is a chat.
 FORBIDDEN: Final = frozenset(
-    {
-        "json",
-        "xml",
-        "form",
-        "syslog",
-        "dbus",
-        "gnome",
-        "kde",
-        "qt",
-        "glib",
-        "macosx",
-        "windows",
-        "file",
-        "exec",
-        "macos",
-    }
-)
+    {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "gnome", "kde", "qt", "glib", "macosx",
+     "windows", "file", "exec", "macos"}
+)  # fmt: skip
 _MOST_TEXT: Final = 3_500
 
 
@@ -60,18 +48,31 @@ class ChatSender:
         services = apprise.Apprise()
         if not services.add(url):
             raise PermanentError("chat_url_unknown")
+        if not all(map(_is_protected, services)):
+            raise PermanentError("chat_not_protected")
         text = parcel.text if len(parcel.text) <= _MOST_TEXT else parcel.text[:_MOST_TEXT].rsplit("\n", 1)[0] + "\n…"
         try:
             async with asyncio.timeout(self._timeout_s):
-                accepted = await asyncio.to_thread(
-                    services.notify, body=text, title=parcel.subject, body_format=apprise.NotifyFormat.TEXT
-                )
+                await in_thread(lambda: _notify(services, parcel.subject, text), "chat")
         except TimeoutError:
             raise TransientError("timeout") from None
-        if not accepted:
-            raise TransientError("chat_refused")
+
+
+def _notify(services: apprise.Apprise, title: str, text: str) -> None:
+    if not services.notify(body=text, title=title, body_format=apprise.NotifyFormat.TEXT):
+        raise TransientError("chat_refused")
+
+
+def _is_protected(service: Any) -> bool:
+    """Whether what is said is encrypted on its way, to somebody whose certificate is checked.
+
+    Services that know one protocol only, and hosted ones (`mode` is cloud), always use https.
+    """
+    has_choice = service.protocol is not None and service.secure_protocol is not None
+    plain = has_choice and not service.secure and getattr(service, "mode", None) != "cloud"
+    return service.verify_certificate and not plain
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of an apprise URL, without a secure variant's `s` where the plain one is forbidden too."""
+    """The scheme of an apprise URL."""
     return url.partition(":")[0].strip().lower()

@@ -19,6 +19,7 @@ from typing import Final
 from agents.notifier.config import SmtpTable
 from agents.notifier.outcome import PermanentError, TransientError
 from agents.notifier.parcel import Parcel
+from agents.notifier.threads import in_thread
 
 _MOST_REFERENCES: Final = 20
 _MOST_SUBJECT: Final = 150
@@ -77,7 +78,7 @@ class EmailSender:
         try:
             # The thread ends by itself within the timeout of each of its steps; nobody waits longer than this.
             async with asyncio.timeout(self._smtp.timeout_s * 2):
-                await asyncio.to_thread(self._hand_over, mail)
+                await in_thread(lambda: self._hand_over(mail), "mail")
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             raise _by_code(max(codes, default=450), "mailbox_refused") from None

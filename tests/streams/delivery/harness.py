@@ -20,6 +20,7 @@ from streams.delivery.desk import Desk
 from streams.delivery.entries import Entry, entry_of, row_of
 from streams.delivery.people import Directory, Program, Recipient, Way
 from streams.delivery.policy import Policy
+from streams.delivery.recall import recall
 from streams.delivery.sending import Failed, Retry, due_lines, finish, reload, take
 
 TUESDAY = to_ms(parse_instant("2026-06-02T10:00:00Z"))
@@ -102,7 +103,7 @@ class World:
         programs: Sequence[Program] = (PROGRAM,),
         policy: Policy | None = None,
     ) -> None:
-        self.people, self.programs, self.policy = people, programs, policy or Policy()
+        self.people, self.programs, self.policy = people, list(programs), policy or Policy()
         self.desk = self._new_desk()
         self.records: list[Intervention] = []
         self.log: dict[str, bytes] = {}
@@ -174,7 +175,7 @@ class World:
         self.desk, self.outside = self._new_desk(), {}
         for offset, one in list(enumerate(self.records))[water:]:
             self.desk.fold(one, 0, offset)
-        self.write(self.desk.recall([entry_of(row) for row in self.log.values()], self.now_ms))
+        self.write(recall(self.desk, [entry_of(row) for row in self.log.values()], self.now_ms))
         self._carry()
 
     def states(self) -> dict[str, str]:

@@ -4,8 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.delivery.entries import entry_of
 from streams.delivery.people import Program, Recipient, Way
 from streams.delivery.policy import Policy
+from streams.delivery.recall import open_digest, tell_newcomers
 from streams.delivery.sending import Failed, Retry
 from tests.streams.delivery.harness import ANNA, BOB, HOOK, PROGRAM, SAFE, TUESDAY, World, record, resolved
 
@@ -293,7 +295,7 @@ def test_the_first_start_makes_one_digest_of_what_is_open() -> None:
     for offset, one in enumerate([*records, resolved("i7")]):
         world.records.append(one)
         world.desk.fold(one, 0, offset)
-    world.write(world.desk.open_digest([one for one in records if one.intervention_id != "i7"], TUESDAY))
+    world.write(open_digest(world.desk, [one for one in records if one.intervention_id != "i7"], TUESDAY))
     world.pass_time(TUESDAY + DAY_MS - HOUR_MS)
     assert [(kind, len(names)) for _, kind, names in told(world)] == [("now", 1), ("digest", 40)]
 
@@ -312,3 +314,48 @@ def test_a_way_that_was_taken_out_of_the_settings_gives_up_what_waits() -> None:
     world.people = (Recipient(id="anna", ways=(Way("chat"),)),)
     world.crash()
     assert world.states() == {"i1/0/email/anna": "withheld:no_such_way"}
+
+
+def test_who_becomes_known_later_gets_one_digest_of_what_is_open_once() -> None:
+    world = World(people=())
+    world.feed(record("a"), record("b"), record("c"), resolved("c"))
+    world.feed(record("d"), record("d", 1, change="acknowledged", state="acknowledged", delivery="none",
+                                   delivery_reason="coordinator_action"))  # fmt: skip
+    assert world.states()["a/0/none/anna"] == "withheld:unknown_recipient"
+    world.people = (ANNA,)
+    for _ in range(2):
+        world.crash()
+        rows = [entry_of(row) for row in world.log.values()]
+        told = {(row.intervention_id, row.recipient) for row in rows if row.channel != "none"}
+        newest = {one.intervention_id: one for one in world.records}
+        open_ones = [newest[name] for name in world.desk.cases]
+        world.write(tell_newcomers(world.desk, open_ones, told, world.now_ms))
+        world.pass_time(TUESDAY + DAY_MS)
+    assert [one for one in told_items(world) if one[1] == "new"] == [("a", "new"), ("b", "new")]
+    assert len({message.message_id for _, message in world.sent if message.items[0].section == "new"}) == 1
+
+
+def told_items(world: World) -> list[tuple[str, str]]:
+    """What stood in messages, and in which section."""
+    return [(item.entry.intervention_id, item.section) for _, message in world.sent for item in message.items]
+
+
+def test_who_left_a_program_hears_no_more_of_it() -> None:
+    world = World(people=(ANNA, BOB))
+    world.feed(record("a"), record("b", delivery="now", severity="high"))
+    world.pass_time(TUESDAY + HOUR_MS)
+    assert told(world) == [("anna", "now", ["b"])]
+    world.programs[0] = replace(PROGRAM, coordinators=("carl",))
+    world.desk.directory.programs["p"] = world.programs[0]  # type: ignore[index]
+    world.pass_time(TUESDAY + 10 * DAY_MS)
+    assert len(world.sent) == 1, "neither the digest nor a reminder"
+    assert world.states()["a/0/email/anna"] == "withheld:left_program"
+
+
+def test_what_was_decided_before_a_replay_ended_is_history() -> None:
+    world = World(policy=Policy(history_until_ms=TUESDAY))
+    world.feed(record("old", delivery="now", severity="critical"))
+    world.feed(record("new", at_ms=TUESDAY + 1))
+    world.pass_time(TUESDAY + DAY_MS)
+    assert told(world) == [("anna", "digest", ["new"])]
+    assert world.states()["old/0/email/safe"] == "withheld:replayed"
