@@ -20,6 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -204,6 +205,19 @@ class Alertmanager(_Server):
             "--cluster.listen-address=",
             "--log.level=warn",
         ]
+
+    def tell(self, alerts: Sequence[Mapping[str, str]], *, is_over: bool = False) -> None:
+        """Send alerts by their labels, as Prometheus does; `is_over`: they are no more."""
+        now = datetime.now(UTC)
+        times = {"startsAt": now - timedelta(minutes=1), "endsAt": now + timedelta(minutes=-1 if is_over else 60)}
+        body = [{"labels": labels} | {name: at.isoformat() for name, at in times.items()} for labels in alerts]
+        request = urllib.request.Request(
+            f"http://{self.address}/api/v2/alerts",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
 
 
 def free_port() -> int:

@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import yaml
 
 from agents.metrics.catalogue import CATALOGUE
 from deploy.prometheus.programs import Program, ProgramsUnavailableError, find
+from deploy.prometheus.servers import Alertmanager
 from tools.dashboards.__main__ import BOARDS, files
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -89,6 +92,47 @@ def test_alertmanager_takes_the_configuration_and_inhibits_only_what_exists() ->
     known = {alert["alert"] for alert in ALERTS}
     named = set(re.findall(r"Ebb[A-Z]\w+", ROUTES.read_text()))
     assert named <= known
+
+
+@pytest.fixture(scope="module")
+def alertmanager() -> Iterator[Alertmanager]:
+    """One with the routes that ship, and nobody listening behind it."""
+    _program("prometheus-alertmanager")
+    with Alertmanager("http://127.0.0.1:9", hurry=True) as running:
+        yield running
+
+
+INHIBITIONS = [
+    (source, target, tuple(rule.get("equal", [])))
+    for rule in yaml.safe_load(ROUTES.read_text())["inhibit_rules"]
+    for source in re.findall(r"Ebb\w+", rule["source_matchers"][0])
+    for target in re.findall(r"Ebb\w+", rule["target_matchers"][0])
+]
+
+
+@pytest.mark.parametrize(("source", "target", "equal"), INHIBITIONS)
+def test_what_follows_from_an_alert_is_suppressed_and_its_like_elsewhere_is_not(
+    alertmanager: Alertmanager, source: str, target: str, equal: tuple[str, ...]
+) -> None:
+    here, there = dict.fromkeys(equal, f"{source}-here"), dict.fromkeys(equal, f"{source}-there")
+    targets = [{"alertname": target, **place} for place in ([here, there] if equal else [here])]
+    alertmanager.tell(targets)
+    alertmanager.tell([{"alertname": source, **here}])
+    _until_states(alertmanager, targets, ["suppressed", "active"][: len(targets)])
+    alertmanager.tell([{"alertname": source, **here}], is_over=True)
+    _until_states(alertmanager, targets, ["active", "active"][: len(targets)])
+    alertmanager.tell(targets, is_over=True)
+
+
+def _until_states(alertmanager: Alertmanager, alerts: list[dict[str, str]], wanted: list[str]) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        told = {tuple(sorted(each["labels"].items())): each["status"] for each in alertmanager.get("/api/v2/alerts")}
+        found = [told.get(tuple(sorted(labels.items()))) for labels in alerts]
+        if [status and status["state"] for status in found] == wanted:
+            return
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
 
 
 def test_what_is_generated_is_what_is_committed() -> None:

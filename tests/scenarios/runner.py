@@ -75,8 +75,10 @@ def offset_ms(text: str, start_ms: int) -> int:
     return start_ms + sign * sum(parse_duration(part) for part in text.removeprefix("-").split())
 
 
-def make_fact(line: Mapping[str, Any], number: int, start_ms: int, program: str = "program") -> tuple[Fact, int, str]:
-    """Fill in a line of a scenario and pass it through the codec, as ingest would. Returns fact, arrival, topic."""
+def make_record(
+    line: Mapping[str, Any], number: int, start_ms: int, program: str = "program"
+) -> tuple[str, bytes | None, bytes, int]:
+    """Fill in a line of a scenario. Returns inbound topic, key where it matters, value, arrival."""
     values = dict(line)
     at_ms = offset_ms(values.pop("at"), start_ms)
     arrived_ms = offset_ms(values.pop("arrives"), start_ms) if "arrives" in values else at_ms
@@ -100,7 +102,13 @@ def make_fact(line: Mapping[str, Any], number: int, start_ms: int, program: str 
         "pairs": f"{values['program_id']}/{values.get('pair_id')}",
         "participants": f"{values['program_id']}/{values.get('participant_id')}",
     }.get(topic)
-    decoded = decode_fact(topic, key.encode() if key else None, json.dumps(values).encode(), arrived_ms=arrived_ms)
+    return topic, key.encode() if key else None, json.dumps(values).encode(), arrived_ms
+
+
+def make_fact(line: Mapping[str, Any], number: int, start_ms: int, program: str = "program") -> tuple[Fact, int, str]:
+    """Fill in a line of a scenario and pass it through the codec, as ingest would. Returns fact, arrival, topic."""
+    topic, key, value, arrived_ms = make_record(line, number, start_ms, program)
+    decoded = decode_fact(topic, key, value, arrived_ms=arrived_ms)
     assert isinstance(decoded, Accepted), decoded
     assert not isinstance(decoded.fact, RulesetActivated)
     return decoded.fact, arrived_ms, topic

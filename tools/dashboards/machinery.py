@@ -248,10 +248,10 @@ MACHINERY: Final = Board(
                 ),
                 Panel(
                     title="Versions and activations",
-                    about="Workers by version, and rule-set activations read in a day, once by each partition.",
+                    about="Processes by version, and rule-set activations read in a day, once by each partition.",
                     shape="table",
                     queries=[
-                        Query("count by (version) (ebb_build_info)", "Workers"),
+                        Query("count by (version) (ebb_build_info)", "Processes"),
                         Query("sum(increase(ebb_ruleset_activations_total[1d]))", "Activations"),
                     ],
                 ),
@@ -277,7 +277,7 @@ MACHINERY: Final = Board(
                     queries=[Query("sum by (channel) (increase(ebb_delivery_dead_letters_total[1d]))", "{{channel}}")],
                 ),
                 Panel(
-                    title="Waiting",
+                    title="Waiting to be told",
                     about="Records not decided on, matters still to be told, deliveries that wait by channel.",
                     queries=[
                         Query("max(ebb_notifier_lag_records)", "records"),
