@@ -18,12 +18,15 @@
     [lists]                                   # fields that hold several values, and what stands between them
     mentor_ids = ";"
 
-Numbers are read where the field asks for one; an empty cell leaves the field out. What cannot be read so is a bad row.
+Numbers are read where the field asks for one, with ASCII digits and a point; an empty cell leaves the field out. A
+local time that does not exist, or exists twice where clocks go back, is a bad row, as is a row that is longer or
+shorter than the head. A field that no fact of the topic has is refused before anything is read.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -34,10 +37,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from agents.fact_files import Line, sorted_on_disk
+from schemas.facts import BY_TOPIC
 from schemas.rejections import Rejected
 from schemas.topics import INBOUND
 from streams.backtest.lines import read_arrival
 
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _INTEGERS: Final = frozenset({"rating", "duration_minutes", "schema_version"})
 _NUMBERS: Final = frozenset({"score"})
 _BOOLEANS: Final = frozenset({"self_matching", "carry_over"})
@@ -74,12 +80,24 @@ def read_mapping(path: Path) -> Mapping:
         raise MappingError(f"{path} is no mapping file: {error}.") from error
     if mapping.topic not in INBOUND:
         raise MappingError(f"{path}: {mapping.topic} is no inbound topic; known are {', '.join(INBOUND)}.")
+    known = _fields_of(mapping.topic)
+    stated = {*mapping.columns, *mapping.constants, *mapping.values, *mapping.lists}
+    if unknown := sorted(stated - known):
+        raise MappingError(
+            f"{path}: no fact of {mapping.topic} has a field {unknown[0]}; known are {', '.join(sorted(known))}."
+        )
     if mapping.timezone is not None:
         try:
             ZoneInfo(mapping.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise MappingError(f"{path}: there is no time zone {mapping.timezone}.") from error
     return mapping
+
+
+def _fields_of(topic: str) -> set[str]:
+    """Every field that some fact of a topic may have."""
+    fields = (field.encode_name for kind in BY_TOPIC[topic] for field in msgspec.structs.fields(kind))
+    return {"type", "schema_version", *fields}
 
 
 class CsvFacts:
@@ -102,6 +120,8 @@ class CsvFacts:
         for path, mapping in files:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 head = next(csv.reader(file), [])
+            if len(set(head)) < len(head):
+                raise MappingError(f"{path} has two columns of one name: which of them is meant is not ours to guess.")
             named = [*mapping.columns.values(), *([mapping.arrived_at] if mapping.arrived_at else [])]
             missing = [column for column in named if column not in head]
             if missing:
@@ -139,6 +159,8 @@ def _bad(line: bytes) -> Rejected | None:
 
 
 def _fact(row: dict[str, str | None], mapping: Mapping) -> dict[str, Any]:
+    if None in row or None in row.values():
+        return {_PROBLEM: "The row has more or fewer cells than the head.", "topic": mapping.topic}
     fact: dict[str, Any] = {"topic": mapping.topic, **mapping.constants}
     columns = {**mapping.columns, **({"arrived_at": mapping.arrived_at} if mapping.arrived_at else {})}
     for name, column in columns.items():
@@ -150,7 +172,7 @@ def _fact(row: dict[str, str | None], mapping: Mapping) -> dict[str, Any]:
         try:
             fact[name] = _value(name, mapping.values.get(name, {}).get(cell, cell), mapping)
         except ValueError as error:
-            return {_PROBLEM: f"`{name}`: {error}", "topic": mapping.topic}
+            return {_PROBLEM: f"`{name}` {error}.", "topic": mapping.topic}
     return fact
 
 
@@ -164,13 +186,14 @@ def _value(name: str, cell: str, mapping: Mapping) -> Any:
         if cell.lower() not in _TRUTHS:
             raise ValueError("is neither true nor false")
         return _TRUTHS[cell.lower()]
-    try:
-        if name in _INTEGERS:
-            return int(cell)
-        if name in _NUMBERS:
-            return float(cell)
-    except ValueError as error:
-        raise ValueError("is no number") from error
+    if name in _INTEGERS:
+        if not _INTEGER.fullmatch(cell):
+            raise ValueError("is no whole number")
+        return int(cell)
+    if name in _NUMBERS:
+        if not _NUMBER.fullmatch(cell):
+            raise ValueError("is no number")
+        return float(cell)
     return cell
 
 
@@ -183,4 +206,6 @@ def _instant(cell: str, timezone: str | None) -> str:
         if timezone is None:
             raise ValueError("states no offset, and the mapping names no time zone")
         at = at.replace(tzinfo=ZoneInfo(timezone))
+        if at.utcoffset() != at.replace(fold=1).utcoffset():
+            raise ValueError("happens twice or never on that day's clocks: state the offset")
     return at.isoformat()

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from agents.backtest.drawings import draw
+from agents.backtest.loads import measure_loads
 from agents.backtest.output import staged, write_json, write_lines
 from agents.backtest.pool import run_all
 from agents.backtest.runs import Side, instant
@@ -20,7 +22,6 @@ from streams.backtest.bootstrap import contrast
 from streams.backtest.compare import Comparison
 from streams.backtest.episodes import week_of
 from streams.backtest.evaluate import ALL, EPISODES, Evaluation
-from streams.backtest.load import Load
 from streams.backtest.parameters import differences
 from streams.backtest.programs import Program
 from streams.backtest.report import Shown, render
@@ -29,7 +30,6 @@ from streams.ruleset import load, shipped
 
 EXAMPLES: Final = 3
 """Of each rule and kind of difference, on the page."""
-_MOST: Final = 1 << 62
 Examples = dict[tuple[str, str], list[Any]]
 
 
@@ -58,7 +58,7 @@ def backtest_into(
         for partitions in source.tasks(jobs)
     ]
     partials = sorted(chain.from_iterable(run_all(tasks, jobs, progress)), key=lambda one: one.number)
-    return _write_out(folder, source, ask, partials)
+    return _write_out(folder, source, ask, partials, jobs)
 
 
 def _amount(source: Source, partitions: Sequence[int]) -> int:
@@ -67,8 +67,10 @@ def _amount(source: Source, partitions: Sequence[int]) -> int:
     return sum(source.journal.info.partitions[number].entries for number in partitions)
 
 
-def _write_out(folder: Path, source: Source, ask: Ask, partials: list[Partial]) -> tuple[dict[str, Any], Shown]:
-    chosen = (ask.selection.from_ms or 0, ask.selection.to_ms or _MOST)
+def _write_out(
+    folder: Path, source: Source, ask: Ask, partials: list[Partial], jobs: int
+) -> tuple[dict[str, Any], Shown]:
+    chosen = ask.selection.bounds
     merged = heapq.merge(*(one.here.part.by_time(one.number, *chosen) for one in partials))
     decided: list[int] = []
 
@@ -95,8 +97,7 @@ def _write_out(folder: Path, source: Source, ask: Ask, partials: list[Partial]) 
         ),
         Output(lines=count, sha256=digest, first_ms=first_ms, last_ms=last_ms),
     )
-    examples = _add_results(summary, folder, ask, partials)
-    shown = _shown(ask, partials, examples)
+    shown = _add_results(summary, folder, ask, partials, jobs)
     for one in partials:
         for part in (one.here.part, one.there.part if one.there is not None else None, one.differences):
             if part is not None:
@@ -106,29 +107,31 @@ def _write_out(folder: Path, source: Source, ask: Ask, partials: list[Partial]) 
     return summary, shown
 
 
-def _add_results(summary: dict[str, Any], folder: Path, ask: Ask, partials: list[Partial]) -> Examples:
-    programs = _programs(partials)
+def _add_results(summary: dict[str, Any], folder: Path, ask: Ask, partials: list[Partial], jobs: int) -> Shown:
     span = _span(partials, ask)
+    loads = measure_loads(partials, _programs(partials), ask, jobs)
     summary["asked"] = {
         "from": instant(ask.selection.from_ms),
         "to": instant(ask.selection.to_ms),
         "programs": None if ask.selection.programs is None else sorted(ask.selection.programs),
         "horizon_days": ask.horizon_ms / 86_400_000,
+        "recipients": ask.people.source,
     }
     summary["read"] = {"from": instant(span[0] if span else None), "to": instant(span[1] if span else None)}
-    summary["load"] = _load([one.here for one in partials]).tree(programs, span, ask.capacity)
+    summary["load"] = loads[0].tree(span, ask.capacity)
     mine = merged_evaluation([one.here for one in partials])
     summary["evaluation"] = scores_tree(mine, SCORED)
     summary["parameters"] = _parameters(ask)
+    leads = sorted(mine.leads_ms.get(EPISODES, []))
     if ask.there is None:
-        return {}
+        return Shown(drawings=draw(summary, loads, span, leads))
     theirs = [one.there for one in partials if one.there is not None]
     comparison = _comparison(partials)
     other = merged_evaluation(theirs)
     summary["comparison"] = {
         "against": "live" if ask.there.is_live else _hash_of(ask.there),
         **comparison.tree(),
-        "load": _load(theirs).tree(programs, span, ask.capacity),
+        "load": loads[1].tree(span, ask.capacity),
         "interventions": _by_rule(theirs),
         "evaluation": scores_tree(other, SCORED),
         "contrast": {
@@ -153,7 +156,7 @@ def _add_results(summary: dict[str, Any], folder: Path, ask: Ask, partials: list
             yield line
 
     write_lines(folder / "comparison.jsonl", lines())
-    return examples
+    return Shown(examples=examples, drawings=draw(summary, loads, span, leads))
 
 
 def _collect(examples: Examples, line: bytes) -> None:
@@ -162,18 +165,6 @@ def _collect(examples: Examples, line: bytes) -> None:
     place = examples.setdefault((tree["rule"], tree["differs"][0]), [])
     if len(place) < EXAMPLES:
         place.append(tree)
-
-
-def _shown(ask: Ask, partials: list[Partial], examples: Examples) -> Shown:
-    programs, span = _programs(partials), _span(partials, ask)
-    mine = _load([one.here for one in partials])
-    weekly: dict[int, list[int]] = {}
-    if span is not None:
-        for side, load in enumerate((mine, _load([one.there for one in partials if one.there is not None]))):
-            for _, week, count in load.cells(programs, *span):
-                weekly.setdefault(week, [0, 0])[side] += count
-    leads = {EPISODES: sorted(merged_evaluation([one.here for one in partials]).leads_ms.get(EPISODES, []))}
-    return Shown(weekly=sorted((week, *counts) for week, counts in weekly.items()), examples=examples, leads_ms=leads)
 
 
 def _letter(source: Source, file: int, number: int, rejected: Any) -> bytes:
@@ -205,17 +196,9 @@ def _span(partials: list[Partial], ask: Ask) -> tuple[int, int] | None:
     ends = [one.end_ms for one in partials if one.end_ms >= 0]
     if not firsts or not ends:
         return None
-    first, end = max(min(firsts), ask.selection.from_ms or 0), min(max(ends), ask.selection.to_ms or _MOST)
+    from_ms, to_ms = ask.selection.bounds
+    first, end = max(min(firsts), from_ms), min(max(ends), to_ms)
     return (first, end) if week_of(first) <= week_of(end) else None
-
-
-def _load(answered: list[Answered]) -> Load:
-    total = Load()
-    for one in answered:
-        for recipient, weeks in one.load.messages.items():
-            total.messages[recipient] += weeks
-        total.items += one.load.items
-    return total
 
 
 def merged_evaluation(answered: list[Answered]) -> Evaluation:

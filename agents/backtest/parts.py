@@ -45,11 +45,18 @@ class Part:
         with self.path.open("rb") as file:
             yield from zip(self.instants, file, strict=True)
 
-    def by_time(self, number: int, from_ms: int = 0, to_ms: int = _MOST) -> Iterator[tuple[int, int, int, bytes]]:
-        """Lines decided in [from, to) by instant, those of one instant as decided: (instant, `number`, place, line)."""
+    def by_time(
+        self, number: int, from_ms: int = 0, to_ms: int = _MOST, limit: int | None = None
+    ) -> Iterator[tuple[int, int, int, bytes]]:
+        """Lines decided in [from, to) by instant, those of one instant as decided: (instant, `number`, place, line).
+
+        Args:
+            limit: only so many of the lines, the first ones decided; None: all.
+        """
         starts = self._starts()
+        count = len(self) if limit is None else min(limit, len(self))
         with self.path.open("rb") as file:
-            for place in sorted(range(len(self)), key=self.instants.__getitem__):
+            for place in sorted(range(count), key=self.instants.__getitem__):
                 if from_ms <= self.instants[place] < to_ms:
                     file.seek(starts[place])
                     yield self.instants[place], number, place, file.read(self.lengths[place])

@@ -29,6 +29,7 @@ from streams.backtest.replay import FactReplay, JournalReplay, Tally
 
 LIVE: Final = "live"
 _DRAIN_EVERY: Final = 8_192
+_MOST: Final = 1 << 62
 
 
 class Selection(Struct, frozen=True):
@@ -37,6 +38,11 @@ class Selection(Struct, frozen=True):
     from_ms: int | None = None
     to_ms: int | None = None
     programs: frozenset[str] | None = None
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """From and to, as numbers in any case."""
+        return self.from_ms or 0, _MOST if self.to_ms is None else self.to_ms
 
 
 class Side(Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from agents.backtest.asking import EXAMPLES, backtest_into, merged_evaluation
+from agents.backtest.drawings import draw_sweep
 from agents.backtest.output import staged, write_json
 from agents.backtest.pool import run_all
 from agents.backtest.runs import Selection, Side
@@ -73,6 +74,7 @@ def sweep(
         }
         write_json(folder / "sweep.json", summary["sweep"])
         write_json(folder / "summary.json", summary)
+        shown.drawings.update(draw_sweep(summary["sweep"]))
         (folder / "report.html").write_text(render(summary, shown), "utf-8")
     return msgspec.to_builtins(summary)  # type: ignore[no-any-return]
 

@@ -20,13 +20,12 @@ from schemas.rejections import Rejected
 from streams.backtest.compare import Comparison, Difference, compare, describe
 from streams.backtest.episodes import Episode, EpisodeReader, week_of
 from streams.backtest.evaluate import HORIZON_MS, Evaluation, Question, evaluate, is_scored
-from streams.backtest.load import Load
+from streams.backtest.load import CAPACITY, People
 from streams.backtest.programs import Program, cohort_of
 from streams.backtest.replay import Tally
 from streams.clock import DAY_MS
 from streams.rules import RULES
 
-_MOST: Final = 1 << 62
 SCORED: Final = tuple(rule.id for rule in RULES if is_scored(rule.id))
 
 
@@ -38,22 +37,24 @@ class Ask(Struct, frozen=True):
         there: the run it is held against, if any.
         horizon_ms: how long after an alarm a bad end counts as foreseen.
         capacity: messages in a week that a coordinator can look after.
+        people: who is told of interventions, and how.
     """
 
     here: Side
     there: Side | None = None
     selection: Selection = Selection()
     horizon_ms: int = HORIZON_MS
-    capacity: int = 20
+    capacity: int = CAPACITY
+    people: People = People()
 
 
 class Answered(Struct):
-    """One run of one partition: what came out, counted."""
+    """One run of one partition: what came out, counted. Records from number `limit` on are left out of all counts."""
 
     part: Part
     tally: Tally
-    load: Load
     evaluation: Evaluation
+    limit: int | None = None
 
 
 class Partial(Struct):
@@ -123,26 +124,26 @@ def _partial(number: int, here: Ran, there: Ran | None, ask: Ask, folder: Path) 
 
 
 def _answered(ran: Ran, ask: Ask, limit: int | None, like: Ran | None = None) -> tuple[Answered, list[Episode]]:
-    """Read a run's records once: episodes, load, counts."""
-    reader, load, tally = EpisodeReader(), Load(), Counter(ran.tally)
+    """Read a run's records once: episodes, counts."""
+    reader, tally = EpisodeReader(), Counter(ran.tally)
     for at_ms, line in islice(ran.part.in_order(), limit):
         record = decode_intervention(line)
         reader.read(at_ms, record)
         if _is_asked(at_ms, ask.selection):
-            load.add(at_ms, record, ran.programs)
             tally["interventions", record.rule.id, record.change] += 1
     evaluation = Evaluation()
     clock = like if like is not None else ran
     if clock.end_ms >= 0:
-        first_ms = max(clock.first_ms, ask.selection.from_ms or 0)
-        end_ms = min(clock.end_ms, ask.selection.to_ms or _MOST)
+        from_ms, to_ms = ask.selection.bounds
+        first_ms, end_ms = max(clock.first_ms, from_ms), min(clock.end_ms, to_ms)
         episodes = [one for one in reader.episodes if _is_asked(one.opened_ms, ask.selection)]
         evaluate(evaluation, episodes, clock.outcomes, Question(first_ms, end_ms, ask.horizon_ms), SCORED)
-    return Answered(ran.part, tally, load, evaluation), reader.episodes
+    return Answered(ran.part, tally, evaluation, limit), reader.episodes
 
 
 def _is_asked(at_ms: int, selection: Selection) -> bool:
-    return (selection.from_ms or 0) <= at_ms < (selection.to_ms or _MOST)
+    from_ms, to_ms = selection.bounds
+    return from_ms <= at_ms < to_ms
 
 
 def _first_unequal(here: Ran, there: Ran, limit: int) -> str | None:

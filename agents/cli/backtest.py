@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agents.cli.backtest_options import days, instant, names, read_rules, read_sweep
+from agents.cli.backtest_options import days, instant, names, read_people, read_rules, read_sweep
 
 if TYPE_CHECKING:
     from agents.backtest import Ask, Progress, Source
+    from streams.backtest.load import People
 
 LIVE = "live"
 RECORDED = "recorded"
@@ -56,6 +57,11 @@ RECORDED = "recorded"
     help="Messages a coordinator can take a week.",
 )
 @click.option(
+    "--recipients",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A notifier's recipients file, for messages.  [default: everybody whom programs name, by mail]",
+)
+@click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder to write; an earlier backtest in it goes."
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one per processor]")
@@ -70,6 +76,7 @@ def command(
     programs: frozenset[str] | None,
     horizon: int,
     capacity: int,
+    recipients: Path | None,
     out: Path,
     jobs: int | None,
     as_json: bool,
@@ -89,7 +96,8 @@ def command(
         raise click.UsageError("--from must lie before --to.")
     if sweep and against:
         raise click.UsageError("give --sweep or --against, not both.")
-    ask = _ask(rules, against, begin, end, programs, horizon, capacity, is_sweep=bool(sweep))
+    people = read_people(recipients)
+    ask = _ask(rules, against, begin, end, programs, horizon, capacity, people, is_sweep=bool(sweep))
     begun = time.monotonic()
     try:
         summary = _replay(recording, ask, sweep, rules, out, jobs or os.cpu_count() or 1, is_quiet=as_json)
@@ -114,6 +122,7 @@ def _ask(
     programs: frozenset[str] | None,
     horizon: int,
     capacity: int,
+    people: People,
     *,
     is_sweep: bool,
 ) -> Ask:
@@ -136,6 +145,7 @@ def _ask(
         Selection(None if begin is None else to_ms(begin), None if end is None else to_ms(end), programs),
         horizon,
         capacity,
+        people,
     )
 
 

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from agents.backtest.sweeping import Parameter
+    from streams.backtest.load import People
     from streams.ruleset import RuleSet
 
 
@@ -67,6 +68,27 @@ def read_rules(path: Path, option: str) -> RuleSet:
         return parse(tree)
     except RulesetError as error:
         raise click.BadParameter("\n  ".join((f"{path}:", *error.problems)), param_hint=option) from error
+
+
+def read_people(path: Path | None) -> People:
+    """Read a notifier's recipients file; without one, everybody whom programs name gets mails, with the defaults.
+
+    Raises: click.BadParameter with every problem of the file.
+    """
+    from hashlib import sha256
+
+    from streams.backtest.load import People
+
+    if path is None:
+        return People()
+    from agents.notifier.config import ConfigError, load
+
+    try:
+        config = load(path)
+    except ConfigError as error:
+        raise click.BadParameter("\n  ".join((f"{path}:", *error.problems)), param_hint="--recipients") from error
+    recipients = tuple(one.recipient() for one in config.recipients)
+    return People(recipients, config.policy.policy(replayed=False), sha256(path.read_bytes()).hexdigest())
 
 
 def read_sweep(text: str) -> Parameter:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +42,12 @@ def command(files: tuple[Path, ...], mappings: tuple[Path, ...], out: Path, as_j
         raise click.BadParameter(f"{out} exists already", param_hint="--out")
     try:
         lines = _lines(files, mappings)
-        info, importer = import_lines(lines, out)
+        with _progress(lines.size, is_quiet=as_json) as told:
+            info, importer = import_lines(lines, out, told)
     except MappingError as error:
         raise click.BadParameter(str(error), param_hint="--mapping") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(str(error)) from error
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise click.ClickException(f"Nothing was imported: {error}.") from error
     bad = out.with_name(f"{out.name}.bad.jsonl")
     if importer.bad:
         with bad.open("wb") as file:
@@ -73,6 +77,19 @@ def _lines(files: tuple[Path, ...], mappings: tuple[Path, ...]) -> Any:
         raise click.UsageError(f"{len(files)} files need one --mapping, or {len(files)}.")
     read = [read_mapping(path) for path in mappings]
     return CsvFacts(list(zip(files, read if len(read) > 1 else read * len(files), strict=True)))
+
+
+@contextmanager
+def _progress(total: int, *, is_quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal; nothing where nobody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("Importing"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=is_quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda amount: bar.advance(task, amount)
 
 
 def _show(info: Any, importer: Any, out: Path, bad: Path, as_json: bool) -> None:

@@ -77,7 +77,7 @@ def rehearse_file(interventions: Path, programs: Path | None, recipients: Path) 
 
 def _table(found: Rehearsal, people: list[Recipient]) -> Load:
     timed = [one.id for one in people if any(way.mode == "timed" for way in one.ways)]
-    counts = sorted(found.messages.get((name, week), 0) for name in timed for week in range(found.weeks)) or [0]
+    counts = sorted(found.messages.get((name, week), 0) for name in timed for week in found.week_starts()) or [0]
     decided = sum(found.held.values()) or 1
     return Load(
         records=found.records,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -56,6 +56,7 @@ class Restored(Struct):
 
 
 class _Program(Struct):
+    type: Literal["program.changed"]
     program_id: str
     occurred_at: Moment
     timezone: str = "UTC"

@@ -7,7 +7,9 @@ Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapters 8 and 13
 The draws come from a counter run through splitmix64 (Steele, Lea and Flood 2014), so equal input gives equal intervals.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import mul
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +29,8 @@ METRICS: Final[dict[str, Metric]] = {
     "mean_lead_days": lambda scores: scores.mean_lead_days,
     "false_per_pair_week": lambda scores: scores.false_per_pair_week,
 }
+_COUNTED: Final = ("right", "wrong", "bad_ends", "caught", "lead_ms", "exposure_ms")
+"""What the metrics are made of."""
 _MORE_IS_WORSE: Final = frozenset({"false_per_pair_week"})
 
 
@@ -42,8 +46,9 @@ class Contrast(Struct, frozen=True):
 def contrast(here: Mapping[str, Scores], there: Mapping[str, Scores], draws: int = DRAWS) -> dict[str, Contrast]:
     """Compare every metric of two runs, by program. Returns: a contrast for each of `METRICS`."""
     programs = sorted({*here, *there})
-    mine, theirs = [here.get(name, Scores()) for name in programs], [there.get(name, Scores()) for name in programs]
-    whole = _sum(mine, range(len(programs))), _sum(theirs, range(len(programs)))
+    mine, theirs = (_columns([run.get(name, Scores()) for name in programs]) for run in (here, there))
+    once = [1] * len(programs)
+    whole = _sum(mine, once), _sum(theirs, once)
     points = {name: _difference(metric, *whole) for name, metric in METRICS.items()}
     too_few = _too_few(len(programs), max(whole[0].bad_ends, whole[1].bad_ends))
     if too_few:
@@ -82,21 +87,26 @@ def _difference(metric: Metric, here: Scores, there: Scores) -> float | None:
     return None if mine is None or theirs is None else mine - theirs
 
 
-def _sum(scores: list[Scores], numbers: Iterator[int] | range | list[int]) -> Scores:
-    total = Scores()
-    for number in numbers:
-        total.add(scores[number])
-    return total
+def _columns(scores: Sequence[Scores]) -> list[list[int]]:
+    return [[getattr(one, name) for one in scores] for name in _COUNTED]
 
 
-def _draws(programs: int, draws: int) -> Iterator[list[int]]:
-    counter = 0
+def _sum(columns: Sequence[Sequence[int]], times: Sequence[int]) -> Scores:
+    """Scores of programs, each taken so many times."""
+    return Scores(**{name: sum(map(mul, column, times)) for name, column in zip(_COUNTED, columns, strict=True)})
+
+
+@lru_cache(maxsize=2)
+def _draws(programs: int, draws: int) -> list[list[int]]:
+    """How often each draw takes each program; the same for every rule."""
+    counter, found = 0, []
     for _ in range(draws):
-        drawn = []
+        drawn = [0] * programs
         for _ in range(programs):
             counter = (counter + 0x9E3779B97F4A7C15) & _MASK
             mixed = counter
             mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
             mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
-            drawn.append(((mixed ^ (mixed >> 31)) * programs) >> 64)
-        yield drawn
+            drawn[((mixed ^ (mixed >> 31)) * programs) >> 64] += 1
+        found.append(drawn)
+    return found

@@ -11,13 +11,11 @@ from msgspec import Struct, field
 
 from schemas.interventions import State
 from schemas.outbound import Intervention
-from streams.clock import DAY_MS
+from streams.delivery.rehearsal import FIRST_MONDAY_MS, WEEK_MS
+from streams.windows import tumbling
 
 SEVERITIES: Final = ("info", "notice", "warning", "high", "critical")
 STILL_OPEN: Final = -1
-_WEEK_MS: Final = 7 * DAY_MS
-_FIRST_MONDAY_MS: Final = 4 * DAY_MS
-"""1970-01-05: what weeks are counted from."""
 _CLOSED: Final[frozenset[State]] = frozenset({"resolved", "expired", "retracted"})
 
 
@@ -105,9 +103,9 @@ class EpisodeReader(Struct):
 
 def week_of(at_ms: int) -> int:
     """The Monday (00:00 UTC, ms) of the week an instant lies in."""
-    return (at_ms - _FIRST_MONDAY_MS) // _WEEK_MS * _WEEK_MS + _FIRST_MONDAY_MS
+    return tumbling(at_ms, WEEK_MS, FIRST_MONDAY_MS)[0]
 
 
 def weeks_between(first_ms: int, last_ms: int) -> Iterable[int]:
     """Every week from that of one instant to that of another, as `week_of` names them."""
-    return range(week_of(first_ms), week_of(last_ms) + 1, _WEEK_MS)
+    return range(week_of(first_ms), week_of(last_ms) + 1, WEEK_MS)

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from schemas.base import to_ms
-from streams.backtest import plots
-from streams.backtest.page import columns, heading, many, number, paragraph, percent, table
-from streams.clock import DAY_MS
+from streams.backtest.evaluate import EPISODES
+from streams.backtest.page import columns, figure, heading, many, number, paragraph, percent, table
 
 _KINDS: Final = (
     "added",
@@ -36,7 +34,9 @@ _WORDS: Final = {
 _MOST_ROWS: Final = 25
 
 
-def comparison_sections(summary: Mapping[str, Any], examples: Mapping[tuple[str, str], Sequence[Any]]) -> Iterator[str]:
+def comparison_sections(
+    summary: Mapping[str, Any], examples: Mapping[tuple[str, str], Sequence[Any]], drawings: Mapping[str, str]
+) -> Iterator[str]:
     """What differs, by rule, program, cohort and week, with examples."""
     comparison = summary["comparison"]
     yield heading("What would change")
@@ -58,14 +58,10 @@ def comparison_sections(summary: Mapping[str, Any], examples: Mapping[tuple[str,
         yield table(
             columns("Moved by days", "Count", "p10", "Median", "p90"), rows, "Negative: earlier than in the other run."
         )
-    weeks = comparison["by_week"]
-    rows_by_week = [(_monday(week), counts.get("added", 0), counts.get("removed", 0)) for week, counts in weeks.items()]
-    drawing = plots.weekly_bars(_without_holes(rows_by_week), "Added and removed interventions by week")
-    if drawing:
-        yield (
-            f'<figure>{drawing}<figcaption><span class="key here"></span>added<span class="key there"></span>removed, '
-            "by week of opening.</figcaption></figure>"
-        )
+    yield from figure(
+        drawings.get("differences", ""),
+        '<span class="key here"></span>added<span class="key there"></span>removed, by week of opening.',
+    )
     yield _counts("Cohort", comparison["by_cohort"])
     yield paragraph("A cohort is the month in which the program's run starts.", "soft")
     yield _counts("Program", comparison["by_program"])
@@ -122,7 +118,7 @@ def _fact(item: Mapping[str, Any]) -> str:
     )
 
 
-def evaluation_sections(summary: Mapping[str, Any], leads_ms: Mapping[str, Sequence[int]]) -> Iterator[str]:
+def evaluation_sections(summary: Mapping[str, Any], drawings: Mapping[str, str]) -> Iterator[str]:
     """Precision, recall and lead time, with their counts and what is not known."""
     evaluation, comparison = summary["evaluation"], summary.get("comparison")
     ends = evaluation["ends"]
@@ -148,11 +144,11 @@ def evaluation_sections(summary: Mapping[str, Any], leads_ms: Mapping[str, Seque
         yield table(columns(*heads, *more), rows, f"{name}. Pair-weeks between false alarms; lead time in days.")
     if comparison is not None:
         yield from _contrasts(comparison["contrast"])
-    for rule, leads in leads_ms.items():
-        drawing = plots.histogram([lead / DAY_MS for lead in leads], f"Lead time, {rule}", "days before the end")
-        if drawing:
-            yield f"<figure>{drawing}<figcaption>Lead time, {escape(rule)}: {many(len(leads), 'pair')} that ended "
-            yield "badly and had an alarm before.</figcaption></figure>"
+    caught = evaluation["rules"][EPISODES]["caught"]
+    yield from figure(
+        drawings.get("leads", ""),
+        f"Lead time: from the first alarm to the end, {many(caught, 'pair')} that ended badly and had an alarm before.",
+    )
 
 
 def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -185,56 +181,23 @@ def _plain(value: float | None) -> str:
     return number(value, 3)
 
 
-def sweep_sections(sweep: Mapping[str, Any]) -> Iterator[str]:
+def sweep_sections(sweep: Mapping[str, Any], drawings: Mapping[str, str]) -> Iterator[str]:
     """A frontier: what each value of a parameter would cost and catch."""
     yield heading("What each value would cost, and catch")
-    rows, points, leads = [], [], []
-    for one in sweep["points"]:
-        label = ", ".join(map(str, one["values"]))
-        rows.append(
-            (
-                *map(str, one["values"]),
-                number(one["alerts_per_50_pairs_and_month"], 2),
-                percent(one["recall"]),
-                percent(one["precision"]),
-                number(one["lead_days"]["median"], 1),
-                f"{one['alarms']:,} / {one['bad_ends']:,}",
-            )
-        )
-        if one["alerts_per_50_pairs_and_month"] is not None and one["recall"] is not None:
-            points.append(plots.Point(one["alerts_per_50_pairs_and_month"], 100 * one["recall"], label))
-        if one["alerts_per_50_pairs_and_month"] is not None and one["lead_days"]["median"] is not None:
-            leads.append(plots.Point(one["alerts_per_50_pairs_and_month"], one["lead_days"]["median"], label))
-    names = [f"{one['rule']} {one['parameter']}" for one in sweep["parameters"]]
-    yield table(
-        columns(
-            *names, "Alerts per 50 pairs and month", "Recall", "Precision", "Median lead, d", "Alarms / bad ends",
-            text=len(names),
-        ),
-        rows,
-        f"Scores of {sweep['scored']}.",
-    )  # fmt: skip
-    for drawing, words in (
-        (plots.frontier(points, "Alerts against recall", "alerts per 50 pairs and month", "recall, %"), "Recall"),
+    rows = [
         (
-            plots.frontier(leads, "Alerts against lead time", "alerts per 50 pairs and month", "days"),
-            "Median lead time",
-        ),
-    ):
-        if drawing:
-            yield f"<figure>{drawing}<figcaption>{words} against alerts, by value of {escape(' and '.join(names))}."
-            yield "</figcaption></figure>"
-
-
-def _monday(day: str) -> int:
-    from datetime import UTC, datetime
-
-    return to_ms(datetime.fromisoformat(day).replace(tzinfo=UTC))
-
-
-def _without_holes(rows: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    known = {week: (up, down) for week, up, down in rows}
-    if not known:
-        return []
-    weeks = range(min(known), max(known) + 1, 7 * DAY_MS)
-    return [(week, *known.get(week, (0, 0))) for week in weeks]
+            *map(str, one["values"]),
+            number(one["alerts_per_50_pairs_and_month"], 2),
+            percent(one["recall"]),
+            percent(one["precision"]),
+            *(number(one["lead_days"][name], 1) for name in ("p10", "median", "p90")),
+            f"{one['alarms']:,} / {one['bad_ends']:,}",
+        )
+        for one in sweep["points"]
+    ]
+    names = [f"{one['rule']} {one['parameter']}" for one in sweep["parameters"]]
+    heads = ("Alerts per 50 pairs and month", "Recall", "Precision", "Lead p10, d", "median", "p90")
+    yield table(columns(*names, *heads, "Alarms / bad ends", text=len(names)), rows, f"Scores of {sweep['scored']}.")
+    by = escape(" and ".join(names))
+    yield from figure(drawings.get("recall", ""), f"Recall against alerts, by value of {by}.")
+    yield from figure(drawings.get("lead_times", ""), f"Median lead time against alerts, by value of {by}.")

@@ -1,6 +1,6 @@
 """Pieces of an HTML page that needs nothing but itself: no script, no font, no network; light and dark."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
@@ -27,11 +27,6 @@ code { font: .88em/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
 pre { background: var(--card); padding: .7rem .9rem; overflow-x: auto; border-radius: .3rem }
 figure { margin: 1rem 0; overflow-x: auto } svg { width: 100%; min-width: 34rem; height: auto; display: block }
 figcaption { position: sticky; left: 0 }
-svg text { font: 12px system-ui, sans-serif; fill: var(--soft) } svg .axis { stroke: var(--line); stroke-width: 1 }
-svg .here { fill: var(--here) } svg .there { fill: var(--there) }
-svg .here-line { stroke: var(--here); fill: none; stroke-width: 2 }
-svg .there-line { stroke: var(--there); fill: none; stroke-width: 2; stroke-dasharray: 5 3 }
-svg .label { fill: var(--ink) }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: .15em; margin: 0 .35em 0 .9em }
 .key.here { background: var(--here); margin-left: 0 } .key.there { background: var(--there) }
 .better { color: var(--good) } .worse { color: var(--bad) }
@@ -102,6 +97,12 @@ def number(value: float | None, digits: int = 0) -> str:
 def percent(value: float | None) -> str:
     """A share for people; a dash for none."""
     return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def figure(drawing: str, caption: str) -> Iterator[str]:
+    """A drawing with its caption, HTML both; nothing where there is no drawing."""
+    if drawing:
+        yield f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>"
 
 
 def many(count: int, noun: str) -> str:

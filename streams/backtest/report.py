@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from streams.backtest import plots
 from streams.backtest.findings import comparison_sections, evaluation_sections, sweep_sections
-from streams.backtest.page import columns, heading, number, page, pairs, paragraph, table
+from streams.backtest.page import columns, figure, heading, number, page, pairs, paragraph, percent, table
 from streams.backtest.verdict import verdict
 
 __all__ = ["Shown", "render", "verdict"]
@@ -39,14 +38,12 @@ class Shown(Struct, frozen=True):
     """What the page shows beside the summary.
 
     Attributes:
-        weekly: (Monday in ms UTC, messages here, messages there).
         examples: by rule and kind of difference, lines of `comparison.jsonl`.
-        leads_ms: lead times behind the histogram, by rule.
+        drawings: SVG by name: `load`, `differences`, `leads`, and of a sweep `recall` and `lead_times`.
     """
 
-    weekly: Sequence[tuple[int, ...]] = ()
     examples: Mapping[tuple[str, str], Sequence[Any]] = field(default_factory=dict)
-    leads_ms: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    drawings: dict[str, str] = field(default_factory=dict)
 
 
 def render(summary: Mapping[str, Any], shown: Shown | None = None) -> str:
@@ -59,15 +56,15 @@ def _body(summary: Mapping[str, Any], shown: Shown) -> Iterator[str]:
     yield paragraph(verdict(summary), "verdict")
     yield from _parameters(summary)
     if "comparison" in summary:
-        yield from comparison_sections(summary, shown.examples)
+        yield from comparison_sections(summary, shown.examples, shown.drawings)
     if "sweep" in summary:
-        yield from sweep_sections(summary["sweep"])
+        yield from sweep_sections(summary["sweep"], shown.drawings)
     else:
         yield heading("Interventions by rule and change")
         yield _interventions(summary["interventions"])
     yield from _load(summary, shown)
     if "evaluation" in summary:
-        yield from evaluation_sections(summary, shown.leads_ms)
+        yield from evaluation_sections(summary, shown.drawings)
     yield heading("What was read")
     yield table(columns("What", "Count"), [(text, f"{summary[name]:,}") for name, text in _COUNTS])
     yield heading("Settings and hashes")
@@ -103,13 +100,15 @@ def _load(summary: Mapping[str, Any], shown: Shown) -> Iterator[str]:
     mine, theirs = summary["load"], summary.get("comparison", {}).get("load")
     yield heading("Messages per coordinator and week")
     yield paragraph(
-        "Deliveries, not interventions: what goes at once is one message, a day's digest is one message however much "
-        "is in it, what is withheld is none. Weeks (Monday, UTC) without a message count as well.",
+        "Deliveries, not interventions: what a notifier would send under its policy, with quiet hours, digests, "
+        "budgets and reminders; nobody answers, so reminders count in full. Weeks (Monday, UTC) of coordinators "
+        "without a message count as well.",
         "soft",
     )
     names = (
         ("Coordinators who got any", "coordinators", 0),
         ("Messages", "messages", 0),
+        ("Interventions' records in them", "items", 0),
         ("Median a week", "median", 1),
         ("90 of 100 weeks have at most", "p90", 1),
         ("Most in one week", "most", 0),
@@ -121,11 +120,24 @@ def _load(summary: Mapping[str, Any], shown: Shown) -> Iterator[str]:
         for text, name, digits in names
     ]
     yield table(columns(*heads), rows)
-    weekly = [(one[0], one[1], one[2]) for one in shown.weekly]
-    drawing = plots.weekly_lines(weekly, "Messages a week, all coordinators", both=theirs is not None)
-    if drawing:
-        yield f"<figure>{drawing}<figcaption>{legend(theirs is not None)}Messages a week, all coordinators together."
-        yield "</figcaption></figure>"
+    yield _decided(mine["decided"], None if theirs is None else theirs["decided"])
+    caption = f"{legend(theirs is not None)}Messages a week, all coordinators together."
+    yield from figure(shown.drawings.get("load", ""), caption)
+
+
+def _decided(mine: Mapping[str, float], theirs: Mapping[str, float] | None) -> str:
+    """What was decided on each record, as shares."""
+    names = sorted({*mine, *(theirs or ())}, key=lambda name: (-mine.get(name, 0.0), name))
+    rows = [
+        (
+            name.replace(":", ": ").replace("_", " "),
+            percent(mine.get(name, 0.0)),
+            *(() if theirs is None else (percent(theirs.get(name, 0.0)),)),
+        )
+        for name in names
+    ]
+    heads = ("Of 100 deliveries", "Asked about", "Against") if theirs is not None else ("Of 100 deliveries", "Share")
+    return table(columns(*heads), rows, "A delivery is a record on its way to one recipient; digests gather many.")
 
 
 def legend(both: bool) -> str:
@@ -151,6 +163,8 @@ def _settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("Only what was decided", f"from {asked['from'] or 'the beginning'} to {asked['to'] or 'the end'}"))
     if asked.get("programs"):
         rows.append(("Only the programs", ", ".join(asked["programs"])))
+    if (people := asked.get("recipients", "defaults")) != "defaults":
+        rows.append(("SHA-256 of the recipients file", people))
     if comparison is not None:
         against = comparison["against"]
         words = {"live": "what was published", "recorded": "the recorded rule sets"}.get(against, f"rule set {against}")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from schemas.base import parse_instant, to_ms
 from schemas.outbound import Intervention
@@ -14,12 +14,16 @@ from streams.clock import DAY_MS
 from streams.delivery.case import NEVER
 from streams.delivery.desk import Desk
 from streams.delivery.entries import Entry
-from streams.delivery.people import Directory
+from streams.delivery.people import Directory, Line
 from streams.delivery.policy import Policy
 from streams.delivery.sending import due_lines, finish, reload, take
+from streams.windows import tumbling
 
-_WEEK_MS: Final = 7 * DAY_MS
+WEEK_MS: Final = 7 * DAY_MS
+FIRST_MONDAY_MS: Final = 4 * DAY_MS
+"""1970-01-05: what weeks are counted from."""
 _AFTERWARDS_MS: Final = 8 * DAY_MS
+_UNDER_WAY: Final = frozenset({"scheduled", "attempting"})
 
 
 class Rehearsal(Struct):
@@ -27,78 +31,110 @@ class Rehearsal(Struct):
 
     Attributes:
         records: how many went in.
-        weeks: whole or begun weeks from the first record to the last.
-        messages: by recipient and week (counted from the first record), messages sent.
+        first_week: the Monday (00:00 UTC, ms) of the first record's week; -1 without any.
+        weeks: whole or begun weeks from the first record's to the last one's.
+        messages: by recipient and week (its Monday), messages sent.
         kinds: by kind of message, how many.
         items: interventions in all messages.
         held: by state and reason, deliveries as they were decided: `scheduled` is what was not held at all.
         ended: by state and reason, deliveries as they ended.
     """
 
-    records: int
-    weeks: int
-    messages: dict[tuple[str, int], int]
-    kinds: dict[str, int]
-    items: int
-    held: dict[str, int]
-    ended: dict[str, int]
+    records: int = 0
+    first_week: int = -1
+    weeks: int = 0
+    messages: dict[tuple[str, int], int] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=Counter)
+    items: int = 0
+    held: dict[str, int] = field(default_factory=Counter)
+    ended: dict[str, int] = field(default_factory=Counter)
+
+    def week_starts(self) -> range:
+        """The Monday of every week."""
+        return range(self.first_week, self.first_week + self.weeks * WEEK_MS, WEEK_MS)
+
+
+class Rehearser:
+    """A desk whose clock is the records'. Every message is accepted, and nobody answers, so reminders count in full.
+
+    Memory holds what is open and counts by recipient and week, however many records come.
+    """
+
+    def __init__(self, directory: Directory, policy: Policy) -> None:
+        self._desk = Desk(directory, policy)
+        self._under_way: dict[str, Entry] = {}
+        self._now_ms = -1
+        self._last_week = -1
+        self._found = Rehearsal()
+
+    def take(self, record: Intervention) -> None:
+        """Let a record come in at the instant it was decided; records come in the order they were decided."""
+        decided_ms, found = to_ms(parse_instant(record.decided_at)), self._found
+        self._last_week = tumbling(decided_ms, WEEK_MS, FIRST_MONDAY_MS)[0]
+        if found.records == 0:
+            found.first_week, self._now_ms = self._last_week, decided_ms
+        self._pass_time(decided_ms)
+        self._note(self._desk.decide(record, 0, found.records, self._now_ms), decided=True)
+        self._bring_back()
+        found.records += 1
+
+    def close(self) -> Rehearsal:
+        """Let what waits go out. Returns: everything that came of it."""
+        found = self._found
+        if found.records:
+            self._pass_time(self._now_ms + _AFTERWARDS_MS)
+            found.weeks = (self._last_week - found.first_week) // WEEK_MS + 1
+        for row in self._under_way.values():
+            found.ended[_what(row)] += 1
+        self._under_way.clear()
+        return found
+
+    def _pass_time(self, until_ms: int) -> None:
+        desk = self._desk
+        while (wake_ms := desk.next_wake_ms()) <= until_ms and wake_ms < NEVER:
+            self._now_ms = max(self._now_ms, wake_ms)
+            for line in due_lines(desk, self._now_ms):
+                self._send(line)
+            self._bring_back()
+        self._now_ms = max(self._now_ms, until_ms)
+
+    def _send(self, line: Line) -> None:
+        found, now_ms = self._found, self._now_ms
+        taken = take(self._desk, line, now_ms)
+        self._note(taken.rows)
+        if taken.message is None:
+            return
+        found.messages[line[0], tumbling(now_ms, WEEK_MS, FIRST_MONDAY_MS)[0]] += 1
+        found.kinds[taken.message.kind] += 1
+        found.items += len(taken.message.items)
+        self._note(finish(self._desk, line, None, now_ms))
+
+    def _note(self, rows: list[Entry], *, decided: bool = False) -> None:
+        for row in rows:
+            if row.state in _UNDER_WAY:
+                self._under_way[row.key] = row
+            else:
+                self._under_way.pop(row.key, None)
+                self._found.ended[_what(row)] += 1
+            if decided and row.reason != "superseded":
+                self._found.held[_what(row)] += 1
+        for intervention_id in self._desk.forgotten:
+            self._desk.decided.pop(intervention_id, None)
+        self._desk.forgotten.clear()
+
+    def _bring_back(self) -> None:
+        """Machines' lines have room for everything here."""
+        waiting, self._desk.spilled[:] = list(self._desk.spilled), []
+        for entry in waiting:
+            reload(self._desk, entry.line, [entry])
 
 
 def rehearse(records: Iterable[Intervention], directory: Directory, policy: Policy) -> Rehearsal:
-    """Let records come in at the instant each was decided, in the order given; every message is accepted.
-
-    Nobody answers, so reminders count in full.
-    """
-    desk = Desk(directory, policy)
-    messages: Counter[tuple[str, int]] = Counter()
-    kinds: Counter[str] = Counter()
-    held: Counter[str] = Counter()
-    newest: dict[str, Entry] = {}
-    items = count = 0
-    first_ms = now_ms = -1
-
-    def note(rows: list[Entry], decided: bool = False) -> None:
-        for row in rows:
-            newest[row.key] = row
-            if decided and row.reason != "superseded":
-                held[_what(row)] += 1
-        desk.forgotten.clear()
-
-    def pass_time(until_ms: int) -> None:
-        nonlocal items, now_ms
-        while (wake_ms := desk.next_wake_ms()) <= until_ms and wake_ms < NEVER:
-            now_ms = max(now_ms, wake_ms)
-            for line in due_lines(desk, now_ms):
-                taken = take(desk, line, now_ms)
-                note(taken.rows)
-                if taken.message is not None:
-                    messages[line[0], (now_ms - first_ms) // _WEEK_MS] += 1
-                    kinds[taken.message.kind] += 1
-                    items += len(taken.message.items)
-                    note(finish(desk, line, None, now_ms))
-            _bring_back(desk)
-        now_ms = max(now_ms, until_ms)
-
-    for offset, record in enumerate(records):
-        decided_ms = to_ms(parse_instant(record.decided_at))
-        if first_ms < 0:
-            first_ms = now_ms = decided_ms
-        pass_time(decided_ms)
-        note(desk.decide(record, 0, offset, now_ms), decided=True)
-        _bring_back(desk)
-        count += 1
-    last_ms = now_ms
-    pass_time(now_ms + _AFTERWARDS_MS)
-    weeks = (last_ms - first_ms) // _WEEK_MS + 1 if count else 0
-    ended = Counter(_what(row) for row in newest.values())
-    return Rehearsal(count, weeks, dict(messages), dict(kinds), items, dict(held), dict(ended))
-
-
-def _bring_back(desk: Desk) -> None:
-    """Machines' lines have room for everything here."""
-    waiting, desk.spilled[:] = list(desk.spilled), []
-    for entry in waiting:
-        reload(desk, entry.line, [entry])
+    """Let records come in, in the order given."""
+    rehearser = Rehearser(directory, policy)
+    for record in records:
+        rehearser.take(record)
+    return rehearser.close()
 
 
 def _what(row: Entry) -> str:

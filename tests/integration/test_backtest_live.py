@@ -56,7 +56,7 @@ MORE_DEATHS: Final = (
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.timeout(900 if FULL else 180),
+    pytest.mark.timeout(1_800 if FULL else 900),
 ]
 
 
@@ -75,7 +75,7 @@ class Run(NamedTuple):
 def die(worker: SupervisedWorker, failpoint: str) -> None:
     """Let a life of the worker end where it was told to, which proves that it was at work."""
     process = worker.start(failpoint=f"{failpoint}:kill")
-    assert process.wait(60) == -signal.SIGKILL, worker.output()[-4000:]
+    assert process.wait(240) == -signal.SIGKILL, worker.output()[-4000:]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def run(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                     worker = SupervisedWorker("worker", command, environment, folder, port)
                     worker.kill()
                 else:
-                    assert worker.end() == 0, worker.output()[-4000:]
+                    assert worker.end(120) == 0, worker.output()[-4000:]
                 send(settings, topics, half)
                 for place in DEATHS[number] + (MORE_DEATHS if FULL else ()):
                     die(worker, place)
@@ -119,7 +119,7 @@ def run(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 if not number:
                     take_snapshot(settings, topics, folder / "snapshot.parquet")
         assert worker is not None
-        assert worker.end() == 0, worker.output()[-4000:]
+        assert worker.end(120) == 0, worker.output()[-4000:]
         yield Run(settings, topics, folder / "snapshot.parquet", deaths)
     finally:
         if worker is not None and worker.process.poll() is None:
