@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -37,7 +38,7 @@ def pair(outcomes: Outcomes, name: str, end_day: float | None = None, reason: st
         see(outcomes, "pairs", f"p/{name}", fact | closed | {"close_reason": reason})
 
 
-def see(outcomes: Outcomes, topic: str, key: str, fact: dict[str, object]) -> None:
+def see(outcomes: Outcomes, topic: str, key: str, fact: Mapping[str, object]) -> None:
     found = decode_fact(topic, key.encode(), json.dumps(fact).encode(), arrived_ms=ms(400))
     assert isinstance(found, Accepted), found
     assert isinstance(found.fact, PairChanged | ParticipantChanged | ActionTaken)
