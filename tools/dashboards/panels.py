@@ -180,6 +180,7 @@ def _table(panel: Panel) -> table.Panel:
         .span(panel.width)
         .height(panel.height)
         .thresholds(_thresholds(panel))
+        .cell_options(common.TableAutoCellOptions())
         .with_transformation(models.DataTransformerConfig("merge", options={}))
         .with_transformation(
             models.DataTransformerConfig(
