@@ -83,7 +83,8 @@ class EngineFold:
             record = decode_intervention(message.value)
             withheld = (record.delivery_reason or "unknown") if record.delivery == "none" else None
             done.decided[Decided(record.rule.id, record.severity, record.change, withheld)] += 1
-            if record.change in _SPOKEN and not RULES_BY_ID[record.rule.id].is_absence:
+            rule = RULES_BY_ID.get(record.rule.id)  # a custom rule's news may come from the clock or a fact: not timed
+            if record.change in _SPOKEN and rule is not None and not rule.is_absence:
                 done.arrivals_ms.append(message.timestamp_ms)
         self._flushed += [row for row in flush.rows if row[0][0] in b"gt" and _is_shown(row[0])]
         return flush

@@ -26,9 +26,11 @@ def activate(judging: Judging, rules: RuleSet, scope: str, backfill: str, arrive
     if backfill == "none":
         forgotten = dict(forgotten)
         for program_id, codes in {"": changed, **programs}.items():
-            on_fact = {code: arrived_ms for code in codes if RULES_BY_CODE[code].on_fact}
+            on_fact = {code: arrived_ms for code in codes if code in RULES_BY_CODE and RULES_BY_CODE[code].on_fact}
             if on_fact:
                 forgotten[program_id] = forgotten.get(program_id, {}) | on_fact
     state.put_ruleset(scope, StoredRuleset(rules.hash, rules.encoded(), forgotten))
-    if changed or any(programs.values()):
-        state.add_sweep(Sweep(scope, arrived_ms, state.clock.now_ms, backfill, changed, programs=programs))
+    removed = rules.removed(former)
+    if changed or removed or any(programs.values()):
+        now_ms = state.clock.now_ms
+        state.add_sweep(Sweep(scope, arrived_ms, now_ms, backfill, changed, programs=programs, removed=removed))

@@ -17,7 +17,7 @@ from streams.clock import DAY_MS
 from streams.lifecycle import close
 from streams.neglect import is_outreach_missing
 from streams.rule import Rule, subject_of_episode
-from streams.rules import RULES_BY_CODE
+from streams.rules import rule_of
 from streams.state.episode import Episode, Evidence, FactRef, Phase
 from streams.state.record import Record
 from streams.state.table import program_of
@@ -87,7 +87,7 @@ def act(
     elif fact.action in ("note", "reached_out"):
         for key, record, member in _about(view, fact, touched_pairs):
             for episode in list(record.episodes):
-                if episode.is_open and episode.rule in RULES_BY_CODE and member in ("", episode.member):
+                if episode.is_open and rule_of(episode.rule, view) is not None and member in ("", episode.member):
                     _act_on(key, record, episode, view, fact, ref, context_of, out, acted)
     if not acted and not _is_free(fact):
         view.partition.counts["ignored_actions",] += 1
@@ -111,7 +111,7 @@ def _named(view: View, fact: f.ActionTaken) -> tuple[bytes, Record, Episode] | N
         return None
     found = (each for each in record.episodes if each.is_open and each.id == fact.intervention_id)
     episode = next(found, None)
-    return None if episode is None or episode.rule not in RULES_BY_CODE else (key, record, episode)
+    return None if episode is None or rule_of(episode.rule, view) is None else (key, record, episode)
 
 
 def _about(view: View, fact: f.ActionTaken, touched_pairs: tuple[str, ...]) -> list[tuple[bytes, Record, str]]:
@@ -146,7 +146,8 @@ def _act_on(
     acted: list[Acted],
 ) -> None:
     """One action on one open intervention."""
-    rule = RULES_BY_CODE[episode.rule]
+    rule = rule_of(episode.rule, view)
+    assert rule is not None
     subject = subject_of_episode(rule, key, record, episode)
     if subject is None or (fact.action == "review_done"):
         return

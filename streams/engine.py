@@ -34,7 +34,7 @@ from streams.clock import DAY_MS, FACT_TOPICS, HOUR_MS, UNDEFINED
 from streams.erase import erase, names_erased
 from streams.fold import NOBODY, Touched, fold, is_repeat
 from streams.fold.reference import partners_of
-from streams.judging import READERS, Judging
+from streams.judging import Judging, readers
 from streams.outcome import Flush, Message
 from streams.rule import Moment
 from streams.ruleset import RuleSet
@@ -210,7 +210,7 @@ class Engine:
         for rule, subject in erase(view, participant_id):
             lifecycle.close(rule, subject, judging.context(rule, view, moment), judging.out, "erased")
         judging.begin()
-        judging.judge_touched(view, READERS[f.ParticipantChanged], left_behind, moment)
+        judging.judge_touched(view, readers(view, f.ParticipantChanged), left_behind, moment)
         judging.follow_up(moment)
 
     def _progress(self, entry: ProgressEntry) -> bool:
@@ -301,14 +301,14 @@ class Engine:
         if type(fact) is f.ParticipantChanged:
             self._watch_pause(view, fact.participant_id)
         judging, now_ms = self._judging, self.state.clock.now_ms
-        readers = READERS[type(fact)]
+        asked = readers(view, type(fact))
         is_action = type(fact) is f.ActionTaken
-        if readers or is_action:
+        if asked or is_action:
             moment = Moment(arrived_ms, now_ms, fact, ref, touched, flags=flags)
             judging.begin()
             if is_action:
                 judging.act(view, touched, moment)
-            judging.judge_touched(view, readers, touched, moment)
+            judging.judge_touched(view, asked, touched, moment)
             judging.follow_up(moment)
         if touched.everybody and view.program.active_pairs:
             self.state.add_sweep(Sweep(view.program_id, arrived_ms, now_ms, "", [], ref=ref))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from streams.fold.pulse import note_activity
 from streams.rule import Rule, Subject
-from streams.rules import RULES_BY_CODE
+from streams.rules import rule_of
 from streams.state.history import page_key
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
@@ -46,9 +46,10 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
         if member is None:
             continue
         for episode in [each for each in pair.episodes if each.member == participant_id]:
-            if episode.is_open and episode.rule in RULES_BY_CODE:
+            rule = rule_of(episode.rule, view)
+            if episode.is_open and rule is not None:
                 subject_id = f"{subject_of(key)}/{participant_id}"
-                yield RULES_BY_CODE[episode.rule], Subject("pair_member", key, pair, subject_id, participant_id)
+                yield rule, Subject("pair_member", key, pair, subject_id, participant_id)
             pair.episodes.remove(episode)
         speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
         pair.members.remove(member)
@@ -60,8 +61,9 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
     if person is not None:
         key = participant_key(view.program_id, participant_id)
         for episode in person.episodes:
-            if episode.is_open and episode.rule in RULES_BY_CODE:
-                yield RULES_BY_CODE[episode.rule], Subject("participant", key, person, participant_id)
+            rule = rule_of(episode.rule, view)
+            if episode.is_open and rule is not None:
+                yield rule, Subject("participant", key, person, participant_id)
         if person.is_active:
             note_activity(view, person, -1)
         for number in range(person.answered_pages):

@@ -27,11 +27,13 @@ def withholds(inhibitor: Rule, rule: Rule) -> bool:
 _INHIBITORS: Final[dict[str, tuple[Rule, ...]]] = {
     rule.id: tuple(each for each in RULES if withholds(each, rule)) for rule in RULES
 }
+#: what withholds a custom rule about absence
+_OF_ABSENCE: Final = tuple(rule for rule in RULES if ABSENCE_RULES in rule.inhibits)
 
 
 def inhibitor_of(rule: Rule, subject: Subject, view: View) -> Rule | None:
     """The rule that withholds what is about to be said of a subject, None when nothing does."""
-    for inhibitor in _INHIBITORS.get(rule.id, ()):
+    for inhibitor in _INHIBITORS.get(rule.id, _OF_ABSENCE if rule.is_absence else ()):
         if any(is_open(inhibitor, record) for record in _records(inhibitor, subject, view)):
             return inhibitor
     return None

@@ -16,8 +16,8 @@ from streams.clock import DAY_MS
 from streams.coordination import act
 from streams.fold import Touched
 from streams.inhibition import ACROSS, is_open
-from streams.rule import Moment, Rule, Subject, subject_of_episode, subjects_of
-from streams.rules import RULES, RULES_BY_CODE, RULES_BY_ID
+from streams.rule import Moment, Rule, RuleParams, Subject, subject_of_episode, subjects_of
+from streams.rules import RULES, RULES_BY_ID, rule_of
 from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdownParams
 from streams.ruleset import RuleSet
 from streams.state.episode import Episode
@@ -53,6 +53,14 @@ _LISTENERS: Final[dict[str, tuple[Rule, ...]]] = {
 _ABSENCE: Final = tuple(rule.code for rule in RULES if rule.is_absence)
 
 
+def readers(view: View, kind: type) -> tuple[Rule, ...]:
+    """The rules that are asked after a kind of fact in a program."""
+    known = READERS[kind]
+    if not view.custom:
+        return known
+    return known + tuple(rule for rule in view.custom.values() if kind in rule.reads)
+
+
 class Judging:
     """Rule sets in force, views of programs and the decisions not handed over yet, of one journal partition."""
 
@@ -74,7 +82,9 @@ class Judging:
         view = self.views.get(program_id)
         if view is None:
             view = self.views[program_id] = View(self.state, program_id)
-            params = self.rules_for(program_id).params(_SLOWDOWN, program_id)
+            rules = self.rules_for(program_id)
+            view.custom = rules.custom
+            params = rules.params(_SLOWDOWN, program_id)
             assert isinstance(params, ProgramSentimentSlowdownParams)
             view.answer_days = params.answer_days
             if self.fixed is None:
@@ -96,6 +106,10 @@ class Judging:
             return self.fixed
         found = self.rulesets.get(program_id) or self.rulesets.get(EVERYWHERE)
         return found if found is not None else ruleset.shipped()
+
+    def in_force(self) -> list[RuleSet]:
+        """Every rule set that is in force somewhere."""
+        return list(self.rulesets.values()) if self.fixed is None else [self.fixed]
 
     def context(self, rule: Rule, view: View, moment: Moment) -> lifecycle.Context:
         rules = self.rules_for(view.program_id)
@@ -145,7 +159,7 @@ class Judging:
     def live_on(self, view: View, key: bytes, record: Record, moment: Moment) -> None:
         """The clock reached what open episodes of a record waited for."""
         due = [each for each in record.episodes if each.is_open and 0 < each.due_ms <= moment.at_ms]
-        for rule, episode in _in_order(due):
+        for rule, episode in _in_order(due, view):
             before = len(self.out)
             subject = subject_of_episode(rule, key, record, episode)
             if subject is not None:
@@ -158,7 +172,7 @@ class Judging:
     def wake_withheld(self, view: View, key: bytes, record: Record, moment: Moment) -> None:
         """Wake what is open on a record and withheld by nothing any more."""
         withheld = [each for each in record.episodes if each.is_open and each.withheld]
-        for rule, episode in _in_order(withheld):
+        for rule, episode in _in_order(withheld, view):
             subject = subject_of_episode(rule, key, record, episode)
             if subject is not None:
                 lifecycle.wake_withheld(rule, subject, episode, self.context(rule, view, moment), self.out)
@@ -171,7 +185,7 @@ class Judging:
 
     def _hear(self, rule: Rule, view: View, key: bytes, record: Record) -> None:
         """An episode changed: remember it for `follow_up` when that concerns other rules."""
-        if _LISTENERS[rule.id] or rule.inhibits:
+        if rule.inhibits or _LISTENERS.get(rule.id):
             self._heard.append((rule, view, key, record))
 
     def judge_record(
@@ -205,13 +219,23 @@ class Judging:
         self.state.table.touch(key)
         self.state.rearm(key, record)
 
+    def remove(self, rule: Rule, params: RuleParams, view: View, key: bytes, record: Record, moment: Moment) -> None:
+        """A rule is there no more: what it left open on a record resolves."""
+        before, rules = len(self.out), self.rules_for(view.program_id)
+        for subject in subjects_of(rule, key, record):
+            lifecycle.switch_off(rule, subject, lifecycle.Context(view, params, rules, moment), self.out)
+            record.drop_episode(rule.code, subject.member)
+        if record.timers.pop(rule.code, None) is not None or len(self.out) > before:
+            self._save(key, record)
+
     def _turn_clocks(self, moment: Moment, has_closed: bool) -> None:
         """A source that stops the clocks of absence rules fell silent or returned. While the clocks stand still those
         rules ask for no timer, so when they run again they have to be asked."""
         for view in self.views.values():
             view.forget_calendar()
         if has_closed:
-            self.state.add_sweep(Sweep(EVERYWHERE, moment.at_ms, moment.now_ms, "", list(_ABSENCE)))
+            own = {code for rules in self.in_force() for code, rule in rules.custom.items() if rule.is_absence}
+            self.state.add_sweep(Sweep(EVERYWHERE, moment.at_ms, moment.now_ms, "", [*_ABSENCE, *sorted(own)]))
 
     def follow_up(self, moment: Moment) -> None:
         """Ask those who listen to what changed in this occasion (what they say may be listened to in turn), then
@@ -225,7 +249,7 @@ class Judging:
             rule, view, key, record = heard
             if rule.inhibits and not any(each[0] is rule and each[2] == key for each in inhibitors):
                 inhibitors.append(heard)
-            for listener in _LISTENERS[rule.id]:
+            for listener in _LISTENERS.get(rule.id, ()):
                 for other_key, other in _concerned(listener, view, key, record):
                     self.judge_record(listener, view, other_key, other, asked)
         for rule, view, _, record in inhibitors:
@@ -288,9 +312,9 @@ def _passes_by(rule: Rule, record: Record, moment: Moment) -> bool:
     return rule.is_idle(record, moment.fact) and all(each.rule != rule.code for each in record.episodes)
 
 
-def _in_order(episodes: list[Episode]) -> list[tuple[Rule, Episode]]:
+def _in_order(episodes: list[Episode], view: View) -> list[tuple[Rule, Episode]]:
     """Episodes with their rules, in the order of rules and members; those of retired rules are left out."""
-    known = [(RULES_BY_CODE[each.rule], each) for each in episodes if each.rule in RULES_BY_CODE]
+    known = [(rule, each) for each in episodes if (rule := rule_of(each.rule, view)) is not None]
     return sorted(known, key=lambda each: (each[0].place, each[1].member))
 
 

@@ -212,20 +212,20 @@ class Rule(ABC):
     has no fact. Rules that listen must not form a circle.
     """
 
-    id: ClassVar[str]
+    id: str
     #: stands for the id in stored state; never reused
-    code: ClassVar[int]
+    code: int
     #: position in `streams.rules.RULES`, set there
     place: int = -1
     version: ClassVar[int] = 1
-    klass: ClassVar[RuleClass]
-    subject: ClassVar[SubjectType]
-    Params: ClassVar[type[RuleParams]]
+    klass: RuleClass
+    subject: SubjectType
+    Params: type[RuleParams]
     rungs: ClassVar[tuple[Rung, ...]]
     #: facts after which the rule is asked about the subjects they touch
-    reads: ClassVar[frozenset[type]]
+    reads: frozenset[type]
     audience: ClassVar[Audience] = "coordinator"
-    is_absence: ClassVar[bool] = False
+    is_absence: bool = False
     #: about active people only: an open episode resolves (`subject_changed`) when somebody concerned is no longer
     #: active, and the engine does not ask the rule about them. True for absence, `self_match.*` and `match.*` unless
     #: said otherwise.

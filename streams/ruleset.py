@@ -18,6 +18,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streams.clock import DAY_MS, HOUR_MS
+from streams.custom import MAX_RULES, CustomParams, CustomRule, check_id, define, is_custom
 from streams.rule import Duration, Rule, RuleParams
 from streams.rules import RULES, RULES_BY_ID
 from streams.words import DEFAULT_WORDS
@@ -52,9 +53,10 @@ class RuleSet:
         tree: the expanded tree, JSON-ready.
         hash: content hash, 32 hexadecimal characters.
         words: word lists by language and list name.
+        custom: code → rule, of the rules that it defines itself.
     """
 
-    __slots__ = ("_base", "_programs", "hash", "neglect", "tree", "words")
+    __slots__ = ("_base", "_programs", "custom", "hash", "neglect", "tree", "words")
 
     def __init__(
         self,
@@ -62,8 +64,10 @@ class RuleSet:
         base: tuple[RuleParams, ...],
         programs: dict[str, tuple[RuleParams, ...]],
         neglect: Neglect,
+        custom: Mapping[int, CustomRule],
     ) -> None:
         self.tree = tree
+        self.custom = custom
         self._base = base
         self._programs = programs
         self.neglect = neglect
@@ -77,7 +81,20 @@ class RuleSet:
     def changes(self, former: "RuleSet", program_id: str = "") -> list[int]:
         """Codes of the rules that are told anything else than by a former rule set: in one program, or in all
         without an override."""
-        return [rule.code for rule in RULES if self.params(rule, program_id) != former.params(rule, program_id)]
+        changed = [rule.code for rule in RULES if self.params(rule, program_id) != former.params(rule, program_id)]
+        if self.custom:
+            known = former.custom
+            changed += [
+                code
+                for code, rule in self.custom.items()
+                if code not in known or self.params(rule, program_id) != former.params(known[code], program_id)
+            ]
+        return changed
+
+    def removed(self, former: "RuleSet") -> dict[str, bytes]:
+        """Custom rules of a former rule set that this one does not have: id → parameters as JSON."""
+        gone = [rule for code, rule in former.custom.items() if code not in self.custom]
+        return {rule.id: former.params(rule, "").model_dump_json().encode() for rule in gone}
 
     def overridden(self) -> set[str]:
         """Programs with parameters of their own."""
@@ -100,7 +117,8 @@ def parse(tree: Mapping[str, Any]) -> RuleSet:
     problems: list[str] = []
     _check_names(tree, ("rules", "programs", "neglect", "words"), "", problems)
     rules = _table(tree, "rules", problems)
-    base = _rules(RULES, rules, {}, "rules", problems)
+    own = _custom_rules(rules, problems)
+    base = _rules(RULES, rules, {}, "rules", own, problems) | own
     programs: dict[str, dict[str, RuleParams]] = {}
     for program_id, override in _table(tree, "programs", problems).items():
         where = f"programs.{program_id}"
@@ -108,9 +126,10 @@ def parse(tree: Mapping[str, Any]) -> RuleSet:
             problems.append(f"{where} is not a table")
             continue
         _check_names(override, ("rules",), where, problems)
-        own = _table(override, "rules", problems)
-        named = [rule for rule in RULES if rule.id in own]
-        programs[program_id] = _rules(named, own, rules, f"{where}.rules", problems)
+        its_own = _table(override, "rules", problems)
+        named = [rule for rule in RULES if rule.id in its_own]
+        programs[program_id] = _rules(named, its_own, rules, f"{where}.rules", own, problems)
+        programs[program_id] |= _custom_overrides(its_own, rules, own, f"{where}.rules", problems)
     neglect = _model(Neglect, _table(tree, "neglect", problems), "neglect", problems)
     words = _words(tree.get("words", DEFAULT_WORDS), problems)
     if problems:
@@ -125,11 +144,12 @@ def parse(tree: Mapping[str, Any]) -> RuleSet:
         "neglect": neglect.model_dump(mode="json"),
         "words": words,
     }
+    order = [*(rule.id for rule in RULES), *own]
     ordered = {
-        program_id: tuple(override.get(rule.id, base[rule.id]) for rule in RULES)
+        program_id: tuple(override.get(rule_id, base[rule_id]) for rule_id in order)
         for program_id, override in programs.items()
     }
-    return RuleSet(expanded, tuple(base[rule.id] for rule in RULES), ordered, neglect)
+    return RuleSet(expanded, tuple(base[rule_id] for rule_id in order), ordered, neglect, _defined(own, programs))
 
 
 @lru_cache(maxsize=64)
@@ -161,11 +181,68 @@ def _unknown(name: str, valid: Any) -> str:
     return f"unknown name, did you mean {near[0]}?" if near else f"unknown name, known are {', '.join(sorted(valid))}"
 
 
-def _rules(
-    rules: Iterable[Rule], tree: Mapping[str, Any], under: Mapping[str, Any], where: str, problems: list[str]
+def _custom_rules(tree: Mapping[str, Any], problems: list[str]) -> dict[str, CustomParams]:
+    """The rules that a rule set defines itself, in the order of ids."""
+    found: dict[str, CustomParams] = {}
+    named = sorted(rule_id for rule_id in tree if is_custom(rule_id))
+    if len(named) > MAX_RULES:
+        problems.append(f"rules: {len(named)} custom rules, at most {MAX_RULES} are allowed")
+    for rule_id in named:
+        place, trouble = f'rules."{rule_id}"', check_id(rule_id)
+        if trouble is not None:
+            problems.append(f"{place}: {trouble}")
+        elif not isinstance(tree[rule_id], Mapping):
+            problems.append(f"{place} is not a table")
+        elif isinstance(params := _model(CustomParams, tree[rule_id], place, problems), CustomParams):
+            found[rule_id] = params
+    return found
+
+
+def _custom_overrides(
+    tree: Mapping[str, Any], under: Mapping[str, Any], own: Mapping[str, CustomParams], where: str, problems: list[str]
 ) -> dict[str, RuleParams]:
-    strangers = (rule_id for rule_id in tree if rule_id not in RULES_BY_ID)
-    problems += [f'{where}."{rule_id}": {_unknown(rule_id, RULES_BY_ID)}' for rule_id in strangers]
+    """What a program says otherwise about custom rules."""
+    found: dict[str, RuleParams] = {}
+    for rule_id, values in tree.items():
+        if not is_custom(rule_id) or rule_id not in own:
+            continue
+        place = f'{where}."{rule_id}"'
+        if not isinstance(values, Mapping):
+            problems.append(f"{place} is not a table")
+        elif values.get("subject", own[rule_id].subject) != own[rule_id].subject:
+            problems.append(f"{place}.subject: a rule is about the same kind of subject in every program")
+        elif isinstance(params := _model(CustomParams, {**under[rule_id], **values}, place, problems), CustomParams):
+            found[rule_id] = params
+    return found
+
+
+def _defined(
+    own: Mapping[str, CustomParams], programs: Mapping[str, Mapping[str, RuleParams]]
+) -> dict[int, CustomRule]:
+    rules = []
+    for place, (rule_id, base) in enumerate(own.items(), len(RULES)):
+        overrides = (override.get(rule_id) for override in programs.values())
+        rules.append(define(rule_id, place, base, [each for each in overrides if isinstance(each, CustomParams)]))
+    assert len({rule.code for rule in rules}) == len(rules), "codes of custom rules are digests of 48 bits"
+    return {rule.code: rule for rule in rules}
+
+
+def _rules(
+    rules: Iterable[Rule],
+    tree: Mapping[str, Any],
+    under: Mapping[str, Any],
+    where: str,
+    own: Mapping[str, Any],
+    problems: list[str],
+) -> dict[str, RuleParams]:
+    for rule_id in tree:
+        if is_custom(rule_id) and where != "rules" and rule_id not in own and rule_id not in under:
+            hint = f'a rule that only one program has is defined in rules."{rule_id}" with enabled = false'
+            problems.append(
+                f'{where}."{rule_id}": {_unknown(rule_id, own)}; {hint}' if own else f'{where}."{rule_id}": {hint}'
+            )
+        elif not is_custom(rule_id) and rule_id not in RULES_BY_ID:
+            problems.append(f'{where}."{rule_id}": {_unknown(rule_id, RULES_BY_ID)}')
     found: dict[str, RuleParams] = {}
     for rule in rules:
         own, base = tree.get(rule.id, {}), under.get(rule.id, {})

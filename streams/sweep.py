@@ -7,6 +7,7 @@ and goes on after a restart.
 
 from typing import Final
 
+from streams import custom
 from streams.judging import EVERYWHERE, Judging
 from streams.rule import Moment
 from streams.rules import RULES
@@ -27,7 +28,9 @@ def continue_sweep(judging: Judging, sweep: Sweep, budget: int) -> int:
     codes = {*sweep.rules, *(code for each in sweep.programs.values() for code in each)}
     is_limited = bool(sweep.backfill or sweep.rules)
     rules = [rule for rule in RULES if not is_limited or rule.code in codes]
-    wanted = {_PREFIXES[rule.subject] for rule in rules}
+    removed = [custom.restore(rule_id, params) for rule_id, params in sorted(sweep.removed.items())]
+    own = [rule for each in judging.in_force() for rule in each.custom.values()]
+    wanted = {_PREFIXES[rule.subject] for rule in (*rules, *own, *(rule for rule, _ in removed))}
     scope = b"" if sweep.scope == EVERYWHERE else sweep.scope.encode()
     keys = [key for first in sorted(wanted) for key in state.table.keys(first + scope)]
     for key in keys:
@@ -43,11 +46,14 @@ def continue_sweep(judging: Judging, sweep: Sweep, budget: int) -> int:
         changed = sweep.programs.get(program_id, sweep.rules)
         moment = Moment(sweep.at_ms, sweep.now_ms, ref=sweep.ref, switched=bool(sweep.backfill))
         judging.begin()
-        for rule in rules:
+        for rule in (*rules, *view.custom.values()):
             if _PREFIXES[rule.subject] != key[:1] or _is_overruled(judging, sweep, program_id):
                 continue
             if not is_limited or rule.code in changed:
                 judging.judge_record(rule, view, key, record, moment, sweep.backfill)
+        for rule, params in removed:
+            if _PREFIXES[rule.subject] == key[:1] and not _is_overruled(judging, sweep, program_id):
+                judging.remove(rule, params, view, key, record, moment)
         judging.follow_up(moment)
         sweep.after = key
         state.touch_sweep()

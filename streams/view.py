@@ -4,8 +4,8 @@ back.
 Rules read through a view and never write; folds write records through it and say so with `touch`.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from streams.calendar import FOREVER, Calendar, Interval, calendar_of, day_date, union
 from streams.clock import DAY_MS, FACT_TOPICS
@@ -44,6 +44,7 @@ class View:
     Attributes:
         answer_days: age in days at which a survey is judged, by the program's rule set.
         forgotten: rule code → instant before which facts do not count for that rule, see `facts_from_ms`.
+        custom: code → rule, of the rules that the program's rule set defines itself (`streams.custom`).
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class View:
         "_participant_keys",
         "_program_stops",
         "answer_days",
+        "custom",
         "forgotten",
         "partition",
         "program",
@@ -64,6 +66,7 @@ class View:
         self.program_id = program_id
         self.answer_days = answer_days
         self.forgotten: dict[int, int] = {}
+        self.custom: Mapping[int, Any] = {}
         self.program_key = program_key(program_id)
         program = partition.table.get(self.program_key)
         if program is None:

@@ -5,9 +5,9 @@ from typing import Final
 import schemas.facts as f
 from streams.fold import Touched
 from streams.fold.reference import wake_paused
-from streams.judging import READERS, Judging
+from streams.judging import Judging, readers
 from streams.rule import Moment
-from streams.rules import RULES
+from streams.rules import RULES, rule_of
 from streams.state.pair import PairPhase, PairState
 from streams.state.participant import ParticipantPhase, ParticipantState
 from streams.state.record import HOUSEKEEPING, LIFE, Record
@@ -15,24 +15,25 @@ from streams.state.table import program_of, subject_of
 from streams.view import View
 
 #: Housekeeping comes first, then rules in their order; what rules say may still keep an episode from being neglected.
-_ORDER: Final = {HOUSEKEEPING: -1, **{rule.code: rule.place for rule in RULES}, LIFE: len(RULES)}
+_ORDER: Final = {HOUSEKEEPING: -1, **{rule.code: rule.place for rule in RULES}, LIFE: 1_000_000}
 
 
 def wake(judging: Judging, due_ms: int, key: bytes, record: Record) -> None:
     """Fire the timers of one record that are due at an instant, in the order of rules, and arm it anew."""
     view = judging.view(program_of(key))
-    due_codes = [(due, _ORDER[code], code) for code, due in record.timers.items() if due <= due_ms and code in _ORDER]
+    order = _ORDER | {code: rule.place for code, rule in view.custom.items()} if view.custom else _ORDER
+    due_codes = [(due, order[code], code) for code, due in record.timers.items() if due <= due_ms and code in order]
     record.timers = {code: due for code, due in record.timers.items() if due > due_ms}  # a retired rule's is dropped
     judging.begin()
-    for due, place, code in sorted(due_codes):
+    for due, _, code in sorted(due_codes):
         moment = Moment(due, due)
         if code == HOUSEKEEPING:
             if _keep_house(judging, view, key, record, due):
                 return
         elif code == LIFE:
             judging.live_on(view, key, record, moment)
-        else:
-            judging.judge_record(RULES[place], view, key, record, moment)
+        elif (rule := rule_of(code, view)) is not None:
+            judging.judge_record(rule, view, key, record, moment)
     judging.follow_up(Moment(due_ms, due_ms))
     judging.state.rearm(key, record)
 
@@ -46,5 +47,5 @@ def _keep_house(judging: Judging, view: View, key: bytes, record: Record, due_ms
     if isinstance(record, ParticipantState) and record.phase is ParticipantPhase.PAUSED:
         wake_paused(view, record)
         touched = Touched(tuple(record.pair_ids), (subject_of(key),))
-        judging.judge_touched(view, READERS[f.ParticipantChanged], touched, Moment(due_ms, due_ms))
+        judging.judge_touched(view, readers(view, f.ParticipantChanged), touched, Moment(due_ms, due_ms))
     return False

@@ -18,7 +18,7 @@ from schemas.journal import Coordinates
 from streams.inhibition import inhibitor_of
 from streams.neglect import TOLD, span_end_ms
 from streams.rule import Account, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict, subject_of_episode
-from streams.rules import RULES_BY_CODE, RULES_BY_ID
+from streams.rules import RULES_BY_CODE, rule_of
 from streams.ruleset import RuleSet
 from streams.state.episode import Episode, Evidence, Phase
 from streams.state.record import LIFE, Record
@@ -244,11 +244,11 @@ def withhold(inhibitor: Rule, view: View, decisions: list[Decision]) -> list[Dec
     for decision in decisions:
         record = decision.record
         key = view.partition.interventions.get(record.intervention_id)
-        rule = RULES_BY_ID.get(record.rule.id)
         state = None if key is None else view.partition.table.get(key)
         episode = None
-        if key is not None and state is not None and rule is not None and record.delivery != "none":
+        if key is not None and state is not None and record.delivery != "none":
             episode = next((each for each in state.episodes if each.id == record.intervention_id), None)
+        rule = None if episode is None else rule_of(episode.rule, view)
         if episode is None or rule is None or key is None or state is None:
             first.append(decision)
             continue

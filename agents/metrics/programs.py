@@ -93,7 +93,7 @@ def _samples(
     assert isinstance(record, ProgramState)
     if record.ends_ms and now_ms >= record.ends_ms + ENDED_KEPT_MS:
         return []
-    samples = _counted(record)
+    samples = _counted(record, _custom_ids(fold.engine.state, program_id))
     outlook = _outlook(fold.engine.state, program_id, key)
     if outlook is not None and now_ms >= 0 and not record.ended:
         calendar, params = outlook
@@ -124,7 +124,14 @@ def _rules(_hash: str, tree: bytes) -> RuleSet:
     return load(tree)
 
 
-def _counted(record: ProgramState) -> list[Sample]:
+def _custom_ids(partition: Partition, program_id: str) -> dict[int, str]:
+    """Ids of the rules that the rule set in force in a program defines itself, by code."""
+    stored = partition.rulesets.get(program_id) or partition.rulesets.get(EVERYWHERE)
+    rules = _shipped() if stored is None else _rules(stored.hash, stored.tree)
+    return {code: rule.id for code, rule in rules.custom.items()}
+
+
+def _counted(record: ProgramState, custom: Mapping[int, str]) -> list[Sample]:
     counted = record.counted
     values = zip(_POLARITIES, (counted.positive, counted.neutral, counted.negative), strict=True)
     samples = [Sample(catalogue.SUBMISSIONS, polarity, count) for polarity, count in values]
@@ -132,10 +139,10 @@ def _counted(record: ProgramState) -> list[Sample]:
     samples.append(Sample(catalogue.MEETINGS_HELD, "", counted.meetings_held))
     samples.append(Sample(catalogue.ACTIVE_PAIRS, "", record.active_pairs))
     for code, (opened, closed) in counted.interventions.items():
-        rule = RULES_BY_CODE.get(code)
-        if rule is not None:  # a retired rule's are shown no more
-            samples.append(Sample(catalogue.PROGRAM_OPENED, rule.id, opened))
-            samples.append(Sample(catalogue.PROGRAM_OPEN, rule.id, opened - closed))
+        rule_id = RULES_BY_CODE[code].id if code in RULES_BY_CODE else custom.get(code)
+        if rule_id is not None:  # a retired rule's are shown no more
+            samples.append(Sample(catalogue.PROGRAM_OPENED, rule_id, opened))
+            samples.append(Sample(catalogue.PROGRAM_OPEN, rule_id, opened - closed))
     return samples
 
 

@@ -38,6 +38,7 @@ from streams.rules.self_match_request_to_inactive import SelfMatchRequestToInact
 from streams.rules.self_match_stranded import SelfMatchStranded
 from streams.rules.self_match_unresponsive_candidate import SelfMatchUnresponsiveCandidate
 from streams.rules.survey_unanswered import SurveyUnanswered
+from streams.view import View
 
 RULES: Final[tuple[Rule, ...]] = tuple(
     sorted(
@@ -84,3 +85,13 @@ RULES_BY_ID: Final = {rule.id: rule for rule in RULES}
 RULES_BY_CODE: Final = {rule.code: rule for rule in RULES}
 
 assert len(RULES_BY_ID) == len(RULES_BY_CODE) == len(RULES), "ids and codes are unique"
+
+
+def rule_of(code: int, view: View) -> Rule | None:
+    """The rule that a code in state stands for in a program: of the catalogue or of the program's own, None when it is
+    retired."""
+    rule = RULES_BY_CODE.get(code)
+    if rule is None and view.custom:
+        found: Rule | None = view.custom.get(code)
+        return found
+    return rule

@@ -14,6 +14,7 @@ Where the catalogue leaves room:
 Source: "review the sentiment at least every two weeks" is the advice of mentoring platforms; twice that is overdue.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from heapq import nsmallest
 from typing import Final
@@ -138,8 +139,8 @@ def _anchor(view: View) -> FactRef | None:
 class _Line:
     """A pair or person with something open."""
 
-    def __init__(self, subject_id: str, is_pair: bool, episodes: list[Episode]) -> None:
-        self.id, self.is_pair = subject_id, is_pair
+    def __init__(self, subject_id: str, is_pair: bool, episodes: list[Episode], reasons: Mapping[int, str]) -> None:
+        self.id, self.is_pair, self.reasons = subject_id, is_pair, reasons
         self.worst = min(episodes, key=lambda each: (-each.severity, each.opened_ms, each.rule))
         self.rank = (-self.worst.severity, -len(episodes), self.worst.opened_ms, not is_pair, subject_id)
 
@@ -147,7 +148,8 @@ class _Line:
         who = f"pair {self.id}" if self.is_pair else self.id
         severity = Severity(self.worst.severity).name.lower()
         days = max(at_ms - self.worst.opened_ms, 0) // DAY_MS
-        return Evidence(f"{who} {_reasons()[self.worst.rule]}: {severity}, open for {days} days", at_ms, value=days)
+        reason = self.reasons[self.worst.rule]
+        return Evidence(f"{who} {reason}: {severity}, open for {days} days", at_ms, value=days)
 
 
 @lru_cache(maxsize=1)
@@ -158,14 +160,17 @@ def _reasons() -> dict[int, str]:
 
 def _ranked(view: View, size: int) -> list[_Line]:
     """The pairs and people with the gravest open interventions, gravest first."""
+    reasons = _reasons()
+    if view.custom:
+        reasons = reasons | {code: f"({rule.id}) {rule.says}" for code, rule in view.custom.items()}
     lines = [
-        _Line(subject_id, is_pair, episodes)
+        _Line(subject_id, is_pair, episodes, reasons)
         for is_pair, records in ((True, view.pairs()), (False, view.people()))
         for subject_id, record in records
-        if (episodes := _open(record))
+        if (episodes := _open(record, reasons))
     ]
     return nsmallest(size, lines, key=lambda line: line.rank)
 
 
-def _open(record: Record) -> list[Episode]:
-    return [each for each in record.episodes if each.is_open and each.rule in _reasons() and each.silence != "shadow"]
+def _open(record: Record, reasons: Mapping[int, str]) -> list[Episode]:
+    return [each for each in record.episodes if each.is_open and each.rule in reasons and each.silence != "shadow"]

@@ -106,7 +106,7 @@ class RuleNoisy(Rule):
 def _answers(view: View, params: RuleNoisyParams, at_ms: int, own: int) -> list[_Answers]:
     """Rules with enough answers in the window, by id."""
     since_day = (at_ms - params.window) // DAY_MS
-    counts = ((rule_id, view.answered(code, since_day)) for rule_id, code in sorted(CODES.items()) if code != own)
+    counts = ((rule_id, view.answered(code, since_day)) for rule_id, code in _rules(view, own))
     return [
         _Answers(rule_id, useful, useful + other)
         for rule_id, (useful, other) in counts
@@ -117,7 +117,13 @@ def _answers(view: View, params: RuleNoisyParams, at_ms: int, own: int) -> list[
 def _next_ms(view: View, params: RuleNoisyParams, at_ms: int, own: int) -> int | None:
     """When the oldest answer that counts leaves the window, None when there is none."""
     since_day = (at_ms - params.window) // DAY_MS
-    tallies = (view.tally(f"answers/{code}") for code in CODES.values() if code != own)
+    tallies = (view.tally(f"answers/{code}") for _, code in _rules(view, own))
     days = [tally.days(since_day, FOREVER)[:1] for tally in tallies if tally is not None]
     oldest = min((day for first in days for day in first), default=None)
     return None if oldest is None else (oldest + 1) * DAY_MS + params.window
+
+
+def _rules(view: View, own: int) -> list[tuple[str, int]]:
+    """Ids and codes of all rules but this one, those that the program's rule set defines itself included."""
+    custom = {rule.id: code for code, rule in view.custom.items()}
+    return [each for each in sorted((CODES | custom).items()) if each[1] != own]

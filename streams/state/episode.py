@@ -79,6 +79,8 @@ class Episode(msgspec.Struct, array_like=True):
     steps: int = 0
     #: a coordinator's answer whether it was useful: 2 × its day, plus 1 if it was; 0 = none
     answer: int = 0
+    #: since when the condition of a custom rule that has to hold for a while has been true, 0 = it is not
+    since_ms: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -58,6 +58,8 @@ class Sweep(msgspec.Struct, array_like=True):
     ref: FactRef | None = None
     #: nothing is judged: what was withheld is woken
     wakes: bool = False
+    #: custom rules that are no longer there, whose open episodes resolve: id → parameters as JSON
+    removed: dict[str, bytes] = {}
 
 
 class StoredRuleset(msgspec.Struct, array_like=True, frozen=True):

@@ -1,7 +1,7 @@
 """While one thing is open that explains another, the other is written but not sent."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -162,7 +162,7 @@ class Slump(Rule):
     subject = "program"
     Params = RuleParams
     rungs = (Rung(None, Severity.HIGH),)
-    reads: ClassVar[frozenset[type]] = frozenset({f.ActivitySignedIn})
+    reads = frozenset({f.ActivitySignedIn})
     listens = frozenset({LOW})
     inhibits = frozenset({LOW, MISSING})
 
@@ -190,10 +190,9 @@ def slump(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slump]:
     by_code, by_id = {**package.RULES_BY_CODE, rule.code: rule}, {**RULES_BY_ID, rule.id: rule}
     for module in (judging, ruleset, sweep, waking, inhibition):
         monkeypatch.setattr(module, "RULES", known)
-    for module in (judging, writing):
+    for module in (package, writing):
         monkeypatch.setattr(module, "RULES_BY_CODE", by_code)
-    for module in (ruleset, writing):
-        monkeypatch.setattr(module, "RULES_BY_ID", by_id)
+    monkeypatch.setattr(ruleset, "RULES_BY_ID", by_id)
     listeners = {each.id: tuple(other for other in known if each.id in other.listens) for each in known}
     monkeypatch.setattr(judging, "_LISTENERS", listeners)
     inhibitors = {each.id: tuple(other for other in known if inhibition.withholds(other, each)) for each in known}
