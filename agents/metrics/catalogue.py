@@ -286,6 +286,12 @@ DELIVERY_DEAD_LETTERS = _counter(
 DELIVERY_SECONDS = _histogram(
     "delivery_send_seconds", "One attempt to deliver", "operator", "seconds", _SHORT_S, "channel"
 )
+DELIVERY_UNKNOWN = _counter(
+    "delivery_unknown_outcomes",
+    "Attempts of which nobody knows whether they arrived; where a receiver keeps no ids, each may show twice",
+    "operator",
+    "channel",
+)
 DELIVERIES_WAITING = _gauge("deliveries_waiting", "Deliveries that wait", "operator", "channel")
 ENDPOINT_RESTING = _gauge(
     "delivery_endpoint_resting",
@@ -295,6 +301,9 @@ ENDPOINT_RESTING = _gauge(
 )
 NOTIFIER_WORKING = _gauge("notifier_working", "1 for the notifier that works, 0 for one in reserve", "operator")
 NOTIFIER_LAG = _gauge("notifier_lag_records", "Intervention records not decided on yet", "operator", unit="records")
+NOTIFIER_REFUSED = _gauge(
+    "notifier_recipients_refused", "1 while the recipients' file has a change that cannot be used", "operator"
+)
 NOTIFIER_OPEN = _gauge("notifier_open_interventions", "Interventions that are open or still to be told", "developer")
 
 # -- the process
@@ -309,9 +318,11 @@ OF_NOTIFIER: Final = (
     DELIVERIES,
     DELIVERY_DEAD_LETTERS,
     DELIVERY_SECONDS,
+    DELIVERY_UNKNOWN,
     DELIVERIES_WAITING,
     ENDPOINT_RESTING,
     NOTIFIER_WORKING,
     NOTIFIER_LAG,
+    NOTIFIER_REFUSED,
     NOTIFIER_OPEN,
 )

@@ -28,7 +28,8 @@ from streams.delivery.people import Line
 
 log = logging.getLogger("ebb.notifier")
 Record = Callable[[list[Entry]], Awaitable[None]]
-_NO_SENDER: Final = "no_such_way"
+_MAY_HAVE_ARRIVED: Final = frozenset({"timeout", "disconnected", "broken_answer"})
+"""What says that the answer is missing, not that nothing was taken."""
 
 
 class Dispatcher:
@@ -162,6 +163,8 @@ class Dispatcher:
                 self._passing("notifier_after_send")
         else:
             breaker.failed(time.monotonic())
+            if error.reason in _MAY_HAVE_ARRIVED:
+                self._metrics.unknown.labels(line[1]).inc()
             wait_s = self._later_s(error, breaker) if last or not self._soon_again(error) else 0.0
             outcome = sending.Retry(error.reason, self.now_ms() + int(wait_s * 1_000))
             log.warning("a %s message was not accepted: %s, attempt %d", line[1], error.reason, message.attempt)

@@ -27,9 +27,11 @@ class NotifierMetrics:
         self._rows = counter(self.registry, catalogue.DELIVERIES)
         self._failed = counter(self.registry, catalogue.DELIVERY_DEAD_LETTERS)
         self.send_seconds = histogram(self.registry, catalogue.DELIVERY_SECONDS)
+        self.unknown = counter(self.registry, catalogue.DELIVERY_UNKNOWN)
         self.waiting = gauge(self.registry, catalogue.DELIVERIES_WAITING)
         self.resting = gauge(self.registry, catalogue.ENDPOINT_RESTING)
         self.working = gauge(self.registry, catalogue.NOTIFIER_WORKING)
+        self.refused = gauge(self.registry, catalogue.NOTIFIER_REFUSED)
         self.lag = gauge(self.registry, catalogue.NOTIFIER_LAG)
         self.open_cases = gauge(self.registry, catalogue.NOTIFIER_OPEN)
         for channel in _CHANNELS:  # at zero, because the first increase of a series that was not there is not seen

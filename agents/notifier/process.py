@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,25 +20,22 @@ from agents.host.failpoints import failpoint_from
 from agents.host.process import Refusal, fatal
 from agents.logs import name_of
 from agents.notifier.answers import ACTIONS, AnswerPages
-from agents.notifier.channels.addresses import check_url
-from agents.notifier.channels.chat import ChatSender
-from agents.notifier.channels.email import EmailSender
-from agents.notifier.channels.webhook import WebhookSender
-from agents.notifier.config import Config, RecipientTable, load, reader
+from agents.notifier.config import Config, load, reader
 from agents.notifier.links import check_key
 from agents.notifier.metrics import NotifierMetrics
 from agents.notifier.owner import FirstComeAssignor
-from agents.notifier.parcel import Sender
+from agents.notifier.recipients import RecipientsFile
 from agents.notifier.render import Renderer
 from agents.notifier.restore import PROGRAMS, Position, Programs
+from agents.notifier.senders import senders_of
 from agents.notifier.session import Session
 from agents.settings import Settings
 from schemas.topics import DEAD_LETTERS, DELIVERIES, INTERVENTIONS
-from streams.delivery.people import Line
 
 log = logging.getLogger("ebb.notifier")
 
 SHUTDOWN_S: Final = 13.0
+LOOK_S: Final = 2.0
 
 
 def group_of(prefix: str) -> str:
@@ -47,44 +43,13 @@ def group_of(prefix: str) -> str:
     return f"{prefix}ebb-notifier"
 
 
-def senders_of(config: Config) -> dict[Line, Sender]:
-    """How each line is reached. Raises: ConfigError or PermanentError for what can be known to be wrong now."""
-    found: dict[Line, Sender] = {}
-    for one in config.recipients:
-        found |= _ways(one, config)
-    return found
-
-
-def _ways(one: RecipientTable, config: Config) -> dict[Line, Sender]:
-    found: dict[Line, Sender] = {}
-    if one.email is not None and config.smtp is not None:
-        password = config.smtp.password.read if config.smtp.password is not None else None
-        found[one.id, "email"] = EmailSender(one.email.address, config.smtp, password)
-    if one.chat is not None:
-        found[one.id, "chat"] = ChatSender(one.chat.url.read)
-        found[one.id, "chat"].endpoint  # noqa: B018  (its secret can be read)
-    if one.webhook is not None:
-        check_url(one.webhook.url, config.webhooks.allowed_hosts)
-        reader(one.webhook.secrets)()
-        found[one.id, "webhook"] = WebhookSender(
-            one.webhook.url,
-            reader(one.webhook.secrets),
-            allowed=config.webhooks.allowed_hosts,
-            trusted=config.webhooks.trusted_networks,
-            tls=ssl.create_default_context(cafile=str(config.webhooks.ca_file) if config.webhooks.ca_file else None),
-            timeout_s=config.webhooks.timeout_s,
-        )
-    return found
-
-
 class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
     """One process: in reserve until the group gives it the partitions, then at work."""
 
     def __init__(self, settings: Settings, config: Config) -> None:
         self._settings = settings
-        self._config = config
+        self._file = RecipientsFile(settings.recipients_file, config)
         self._group = group_of(settings.topic_prefix)
-        self._senders = senders_of(config)
         self._passing = failpoint_from(os.environ) or _nothing
         self.metrics: Final = NotifierMetrics()
         self.health: Final = Health(self.report, self.metrics.registry)
@@ -94,11 +59,12 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
             for key in keys():
                 check_key(key)
             self.answers = AnswerPages(config.answers, keys, settings, self._newest)
-        answering = self.answers.answering if self.answers is not None else None
-        self._renderer = Renderer(answering, config.smtp.unsubscribe.removeprefix("mailto:") if config.smtp else "")
+        self._answers_table = config.answers
         self._programs = Programs()
         self._session: Session | None = None
+        self._owns = False
         self._given = asyncio.Event()
+        self._ending = asyncio.Lock()
         self._stop = asyncio.Event()
         self._refusal = ""
 
@@ -126,15 +92,17 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
         )
         consumer.subscribe([settings.topics.real(INTERVENTIONS)], listener=self)
         programs = asyncio.create_task(self._follow_programs(), name="programs")
+        recipients = asyncio.create_task(self._follow_recipients(), name="recipients")
         await consumer.start()
         work = asyncio.create_task(self._work(consumer), name="work")
         stop = asyncio.create_task(self._stop.wait(), name="stop")
-        await asyncio.wait({work, programs, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, programs):
+        await asyncio.wait({work, programs, recipients, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, programs, recipients):
             if task.done() and not task.cancelled() and task.exception() is not None:
                 fatal("the notifier cannot go on", task.exception())
         log.info("stopping")
         programs.cancel()
+        recipients.cancel()
         try:
             async with asyncio.timeout(SHUTDOWN_S):
                 await self._end_session()
@@ -152,11 +120,13 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
         """The group settles anew: whoever works lets go, and makes the desk again if it is given back."""
+        self._owns = False
         self._given.clear()
         await self._end_session()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Work, or stand by."""
+        self._owns = bool(assigned)
         if assigned:
             self._given.set()
         else:
@@ -180,14 +150,15 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
                 # Being in a group takes polling, in reserve as well.
                 await consumer.getmany(timeout_ms=200, max_records=1) if not consumer.assignment() else None
                 await asyncio.wait([given], timeout=0.2)
+            force = self._file.in_force
             session = Session(
                 consumer,
                 self._settings.kafka,
                 self._settings.topics,
-                self._config,
-                self._senders,
+                force.config,
+                force.senders,
                 self._programs,
-                renderer=self._renderer,
+                renderer=self._renderer(),
                 metrics=self.metrics,
                 group=self._group,
                 folder=self._settings.data_dir,
@@ -206,9 +177,33 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
             self.metrics.working.set(0)
 
     async def _end_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        async with self._ending:  # who comes second waits as well: only one session may own the log
+            session, self._session = self._session, None
+            if session is not None:
+                await session.close()
+
+    def _renderer(self) -> Renderer:
+        config = self._file.in_force.config
+        answering = self.answers.answering if self.answers is not None else None
+        return Renderer(answering, config.smtp.unsubscribe.removeprefix("mailto:") if config.smtp else "")
+
+    async def _follow_recipients(self) -> None:
+        """Take over what the recipients' file says now. The desk is made again, as after a restart."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not await asyncio.to_thread(self._file.look):
+                continue
+            self.metrics.refused.set(bool(self._file.problems))
+            if self._file.problems:
+                log.error("the recipients' file has changed and cannot be used: %s", "; ".join(self._file.problems))
+                continue
+            log.info("the recipients' file has changed: %d recipients", len(self._file.in_force.config.recipients))
+            if self._file.in_force.config.answers != self._answers_table:
+                log.warning("what [answers] says now takes effect at the next start")
+            self._given.clear()
+            await self._end_session()
+            if self._owns:
+                self._given.set()
 
     async def _positions(self) -> dict[int, Position]:
         admin = AIOKafkaAdminClient(**self._settings.kafka.aiokafka())

@@ -17,7 +17,7 @@ from schemas.outbound import Intervention, decode_intervention
 from streams.clock import DAY_MS
 from streams.delivery.desk import Desk
 from streams.delivery.entries import Entry, entry_of
-from streams.delivery.people import Program
+from streams.delivery.people import Line, Program
 from streams.delivery.recall import open_digest, recall, tell_newcomers
 
 PROGRAMS: Final = "programs"
@@ -45,12 +45,14 @@ class Restored(Struct):
         rows: rows of the delivery log to be written.
         first: partitions that the group reads for the first time.
         stale: keys of rows that nobody needs any more.
+        interrupted: the line of each message whose last attempt nobody knows the outcome of.
     """
 
     starts: dict[int, int]
     rows: list[Entry]
     first: set[int]
     stale: list[str] = []
+    interrupted: list[Line] = []
     logged: int = 0
     folded: int = 0
 
@@ -143,6 +145,8 @@ def restore(
     if found.first and not rows:
         found.rows = _first_start(desk, store, found.first, now_ms)
     else:
+        begun = {(row.line, row.message_id) for row in rows if row.state == "attempting"}
+        found.interrupted = [line for line, _ in begun]
         found.rows = recall(desk, rows, now_ms)
         if found.first:
             # Positions were lost or partitions added: what has no row yet is decided on as at a first start.

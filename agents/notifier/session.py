@@ -124,6 +124,8 @@ class Session:
             positions=known,
             now_ms=self._dispatcher.now_ms(),
         )
+        for _, channel in found.interrupted:
+            self._metrics.unknown.labels(channel).inc()
         self._passing("notifier_mid_restore")
         self._tidy()
         topic = self._topics.real(INTERVENTIONS)

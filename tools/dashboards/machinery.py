@@ -277,6 +277,23 @@ MACHINERY: Final = Board(
                     queries=[Query("sum by (channel) (increase(ebb_delivery_dead_letters_total[1d]))", "{{channel}}")],
                 ),
                 Panel(
+                    title="May show twice, a day",
+                    about="Attempts whose outcome nobody knows. Receivers that keep ids show each message once.",
+                    shape="number",
+                    width=6,
+                    queries=[
+                        Query("sum by (channel) (increase(ebb_delivery_unknown_outcomes_total[1d]))", "{{channel}}")
+                    ],
+                ),
+                Panel(
+                    title="Recipients' file",
+                    about="1: it has a change that cannot be used; the earlier one is in force. See the notifier's log.",
+                    shape="number",
+                    width=6,
+                    red_above=1,
+                    queries=[Query("max(ebb_notifier_recipients_refused) or vector(0)", "refused")],
+                ),
+                Panel(
                     title="Waiting to be told",
                     about="Records not decided on, matters still to be told, deliveries that wait by channel.",
                     queries=[
