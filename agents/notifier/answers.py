@@ -197,6 +197,8 @@ class AnswerPages:
                 if not self.is_ready:
                     at_end = [await consumer.position(place) >= ends[place] for place in places]
                     self.is_ready = all(at_end)
+                    if self.is_ready:
+                        log.info("answer links are known: %d were used", len(self._used))
                 for messages in (await consumer.getmany(timeout_ms=500)).values():
                     for message in messages:
                         self._take(message.value)

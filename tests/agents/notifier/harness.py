@@ -182,6 +182,29 @@ secrets = [{{ file = "{secret}" }}]
 """
 
 
+def mail_table(port: int, *people: str) -> str:
+    """A mail server on this machine, and coordinators who are never quiet and have no budget."""
+    smtp = f"""
+[smtp]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+sender = "Ebb <ebb@example.org>"
+unsubscribe = "mailto:help@example.org"
+"""
+    return smtp + "".join(
+        f"""
+[[recipients]]
+id = "{name}"
+quiet = []
+email = {{ address = "{name}@example.org" }}
+per_day = 1000
+per_week = 1000
+"""
+        for name in people
+    )
+
+
 def webhooks_table(ca: Path, *hosts: str, timeout_s: float = 2.0) -> str:
     """Where webhooks may go in tests: to this machine."""
     allowed = ", ".join(f'"{host}"' for host in hosts)

@@ -1,0 +1,71 @@
+"""The recipients' file may change while the notifier runs."""
+
+from pathlib import Path
+
+import pytest
+
+from agents.notifier.config import load
+from agents.notifier.recipients import RecipientsFile
+from tests.agents.notifier.harness import QUICK, Cluster, NotifierProcess, mail_table, now_ms, record, until
+from tests.agents.notifier.peers import MailServer
+
+ONE = '[[recipients]]\nid = "anna"\n'
+
+
+def test_a_change_is_in_force_once_and_one_that_cannot_be_used_never(tmp_path: Path) -> None:
+    path = tmp_path / "recipients.toml"
+    path.write_text(ONE)
+    file = RecipientsFile(path, load(path))
+    assert not file.look()
+    path.write_text(ONE + "# a remark changes nothing\n")
+    assert not file.look()
+    path.write_text(ONE + 'email = { address = "anna@example.org" }\n')  # and no [smtp]
+    assert file.look()
+    assert file.problems == ["recipients.toml: the file: a recipient has an e-mail address but there is no [smtp]."]
+    assert file.in_force.config.recipients[0].email is None
+    assert not file.look()
+    path.write_text(ONE + 'webhook = { url = "https://10.0.0.1/", secrets = [{ env = "NONE" }] }\n')
+    assert file.look()
+    assert file.problems == ["a webhook's target: host_not_allowed"]
+    path.unlink()
+    assert file.look()
+    assert "cannot be read" in file.problems[0]
+    assert len(file.in_force.config.recipients) == 1
+    path.write_text(ONE + '[[recipients]]\nid = "bob"\n')
+    assert file.look()
+    assert file.problems == []
+    assert [one.id for one in file.in_force.config.recipients] == ["anna", "bob"]
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_who_is_added_while_it_runs_is_told_what_is_open_and_a_broken_file_stops_nobody(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with MailServer() as mails:
+        cluster.program(coordinator_ids=["anna", "bob"])
+        notifier = NotifierProcess(cluster, tmp_path, QUICK + mail_table(mails.port, "anna")).start()
+        try:
+            await until(lambda: "took over" in notifier.tail(), 90, notifier.tail)
+            cluster.publish([record("a", at_ms=now_ms(), delivery="now", severity="high")])
+            await until(lambda: len(mails.mails) == 1, 60, notifier.tail)
+            file = tmp_path / "recipients.toml"
+            file.write_text("[[recipients]]\n")
+            await until(lambda: "cannot be used" in notifier.tail(), 60, notifier.tail)
+            cluster.publish([record("b", at_ms=now_ms(), delivery="now", severity="high")])
+            await until(lambda: len(mails.mails) == 2, 60, notifier.tail)
+            file.write_text(QUICK + mail_table(mails.port, "anna", "bob"))
+            await until(lambda: len(mails.mails) == 3, 90, notifier.tail)
+            cluster.publish([record("c", at_ms=now_ms(), delivery="now", severity="high")])
+            await until(lambda: len(mails.mails) == 5, 60, notifier.tail)
+            told = [
+                (to[0], [one for one in "abc" if f"about {one}." in content.decode()]) for to, content in mails.mails
+            ]
+            assert told[:3] == [
+                ("anna@example.org", ["a"]), ("anna@example.org", ["b"]), ("bob@example.org", ["a", "b"]),
+            ]  # fmt: skip
+            assert sorted(told[3:]) == [("anna@example.org", ["c"]), ("bob@example.org", ["c"])]
+            assert notifier.running.poll() is None
+        finally:
+            notifier.kill()
