@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, Final
@@ -11,18 +12,23 @@ from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 
-from agents.notifier.links import PURPOSES, Grant
+from agents.notifier.links import PURPOSES, Grant, question
 from agents.notifier.parcel import Parcel
 from agents.notifier.texts import Texts, texts
 from schemas.base import parse_instant, to_ms
 from schemas.outbound import Intervention
 from streams.calendar import zone
-from streams.delivery.case import Message, Section
+from streams.delivery.case import CLOSED, Message, Section
 from streams.delivery.people import RANK, Recipient
 
 SHOWN: Final = 5
 """How many of one kind a message spells out."""
+MOST: Final = 40
+"""How many a message spells out altogether; mail programs cut off what is longer than about 100 KB."""
 _EVIDENCE: Final = 3
+_LISTS: Final = frozenset({"review.due", "cleanup.due", "relaunch.opt_out_open"})
+"""Rules whose evidence is the matter itself: a list to go through."""
+_NUMBERS: Final = re.compile(r"\d+(?:\.\d+)?")
 _SECTIONS: Final[tuple[Section, ...]] = ("worse", "new", "waiting", "news", "closed")
 
 
@@ -103,11 +109,7 @@ class Renderer:
         title = t("rule", worst.rule.id)
         if message.kind == "digest" and message.digest_id is not None:
             counted = [(section, sum(one == section for one, _ in items)) for section in _SECTIONS]
-            parts = [
-                t("subject", "digest_part", count=count, section=t("section", section).lower())
-                for section, count in counted
-                if count
-            ]
+            parts = [t("subject", f"digest_{section}", count=count) for section, count in counted if count]
             day = message.digest_id.rpartition("/")[2]
             return t("subject", "digest", day=day, parts=", ".join(parts))
         if all(section == "waiting" for section, _ in items):
@@ -136,13 +138,16 @@ class Renderer:
             return (record.program_id, _SECTIONS.index(section), worst, record.rule.id, record.opened_at)
 
         programs = []
+        room = MOST
         for program_id, of_program in groupby(sorted(items, key=place), key=lambda one: one[1].program_id):
             sections = []
             for section, of_section in groupby(of_program, key=lambda one: one[0]):
                 groups = []
                 for rule, of_rule in _by_rule(record for _, record in of_section):
-                    shown = [self._item(t, message, section, one, recipient, now_ms) for one in of_rule[:SHOWN]]
-                    rest = len(of_rule) - SHOWN
+                    few = of_rule[: min(SHOWN, room)]
+                    room -= len(few)
+                    shown = [self._item(t, message, section, one, recipient, now_ms) for one in few]
+                    rest = len(of_rule) - len(few)
                     more = t("words", "more", count=rest, program=program_id) if rest > 0 else ""
                     groups.append({"title": t("rule", rule), "count": len(of_rule), "entries": shown, "more": more})
                 sections.append({"title": t("section", section), "groups": groups})
@@ -154,9 +159,12 @@ class Renderer:
     ) -> dict[str, Any]:
         ending, note = "", ""
         if section == "closed":
-            ending = t("resolution", record.resolution.reason if record.resolution is not None else record.state)
+            how = t("resolution", record.resolution.reason if record.resolution is not None else record.state)
+            ending = t("words", "over", how=how)
         elif record.change == "escalated" and record.audience in ("backup_coordinator", "customer_success"):
             note = t("words", f"escalated_{record.audience}")
+        # Praise and the like: closed as soon as it is said, so there is nothing to do and nothing to answer.
+        is_news = not ending and record.state in CLOSED
         first = min((one for one in record.actions if one.unlocked), key=lambda one: one.order, default=None)
         todo = t("action", first.code if first is not None else None, party=t("party", first.party if first else None))
         if first is not None and first.needs_approval:
@@ -169,10 +177,21 @@ class Renderer:
             "since": t("words", "since", when=opened.strftime("%Y-%m-%d %H:%M")),
             "severity": t("severity", record.severity),
             "level": record.severity,
-            "evidence": [one.text for one in record.evidence[-_EVIDENCE:]],
-            "first": todo,
-            "links": [] if ending else self._links(t, message, record, recipient, now_ms),
+            "evidence": [] if is_news else self._evidence(t, record, recipient),
+            "first": "" if is_news else todo,
+            "links": [] if ending or is_news else self._links(t, message, record, recipient, now_ms),
         }
+
+    def _evidence(self, t: Texts, record: Intervention, recipient: Recipient) -> list[str]:
+        newest = record.evidence if record.rule.id in _LISTS else record.evidence[-_EVIDENCE:]
+        lines = []
+        for one in newest:
+            value, beside = _number(one.value), _number(one.threshold)
+            is_said = one.value is None or value in _NUMBERS.findall(one.text)
+            kind = "evidence" if is_said else "evidence_value" if one.threshold is None else "evidence_beside"
+            when = zone(recipient.timezone).local(to_ms(parse_instant(one.at)))
+            lines.append(t("words", kind, day=when.strftime("%Y-%m-%d"), text=one.text, value=value, beside=beside))
+        return lines
 
     def _links(
         self, t: Texts, message: Message, record: Intervention, recipient: Recipient, now_ms: int
@@ -181,7 +200,9 @@ class Renderer:
             return []
         until_s = now_ms // 1_000 + self._answering.days * 86_400
         grants = [
-            Grant(purpose, record.intervention_id, record.program_id, recipient.id, message.message_id, until_s)
+            Grant(
+                purpose, record.intervention_id, record.program_id, recipient.id, question(message.message_id), until_s
+            )
             for purpose in PURPOSES
         ]
         return [{"label": t("words", one.purpose), "url": self._answering.url_of(one)} for one in grants]
@@ -193,6 +214,13 @@ class Renderer:
         if self._how:
             foot.append(t("foot", "fewer", how=self._how))
         return foot
+
+
+def _number(value: float | None) -> str:
+    """Three digits, whole numbers as they are: what a person compares."""
+    if value is None or value == round(value):
+        return "" if value is None else f"{value:.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 class _Head(Struct):

@@ -287,7 +287,7 @@ MACHINERY: Final = Board(
                 ),
                 Panel(
                     title="Recipients' file",
-                    about="1: it has a change that cannot be used; the earlier one is in force. See the notifier's log.",
+                    about="1: a change of it cannot be used; the earlier one is in force. The log says why.",
                     shape="number",
                     width=6,
                     red_above=1,

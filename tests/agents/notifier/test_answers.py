@@ -87,11 +87,11 @@ keys = [{{ file = "{key}" }}]
                 assert (await look(client, snooze, days="7"))[0] == 200
                 assert [one["action"] for one in answers(cluster)] == ["ack", "snooze"]
                 # Another purpose under the same signature, a cut link, an old one, one of somebody else's key.
-                payload, _, signature = ack.rpartition("/")[2].partition(".")
+                token = ack.rpartition("/")[2]
                 grants = [Grant(purpose, "a", "p", "anna", "m", int(time.time()) + 60) for purpose in PURPOSES]
                 base = f"http://127.0.0.1:{port}/answer/"
-                forged = [sign(grants[0], lambda: ["another-key-of-some-length"]), f"{payload}.{signature[:-2]}"]
-                forged.append(sign(grants[3], lambda: [KEY]).partition(".")[0] + "." + signature)
+                forged = [sign(grants[0], lambda: ["another-key-of-some-length"]), token[:-2]]
+                forged.append(sign(grants[3], lambda: [KEY])[:-22] + token[-22:])
                 for token in forged:
                     assert (await look(client, base + token))[0] == 404
                     assert (await look(client, base + token, press="x"))[0] == 404

@@ -2,14 +2,18 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from agents.notifier.config import load
 from agents.notifier.links import PURPOSES, Grant, LinkError, sign, verify
-from agents.notifier.render import Answering, Renderer
-from streams.clock import HOUR_MS
-from tests.streams.delivery.harness import ANNA, TUESDAY, World, record
+from agents.notifier.render import MOST, Answering, Renderer
+from schemas.interventions import Audience, ResolutionReason
+from schemas.outbound import Evidence
+from streams.clock import DAY_MS, HOUR_MS
+from tests.streams.delivery.harness import ANNA, TUESDAY, World, record, resolved
 
 ROOT = Path(__file__).resolve().parents[3]
 OLD, NEW = "an-old-key-of-some-length", "a-new-key-of-some-length"
@@ -27,7 +31,18 @@ def test_a_link_is_good_until_its_time_and_under_either_key() -> None:
 
 def test_a_link_that_was_changed_or_cut_is_none() -> None:
     token = sign(GRANT, lambda: [OLD])
-    for broken in ("", ".", "a.b", "é.é", token[:-2], token[1:], token.replace(".", ""), token + "." + token):
+    for broken in (
+        "",
+        ".",
+        "a.b",
+        "éé",
+        token[:-2],
+        token[1:],
+        token + "A",
+        token + "=",
+        token + token,
+        token.swapcase(),
+    ):
         with pytest.raises(LinkError, match="bad"):
             verify(broken, lambda: [OLD], 0)
 
@@ -60,3 +75,63 @@ def test_the_example_file_is_one() -> None:
 def test_no_template_turns_escaping_off() -> None:
     for template in (ROOT / "agents" / "notifier" / "templates").glob("*.html.j2"):
         assert not re.search(r"\|\s*safe|autoescape", template.read_text("utf-8"))
+
+
+def test_a_link_of_an_id_as_the_engine_makes_them_is_short() -> None:
+    grant = Grant(
+        "false_alarm", "97eb6fa8cf5cabe684e4ed443d5a26ef", "program-00", "coordinator-00", "0" * 12, 2_000_000_000
+    )
+    token = sign(grant, lambda: [OLD])
+    assert verify(token, lambda: [OLD], 0) == grant
+    assert len(token) < 120
+
+
+def test_praise_asks_for_nothing_and_evidence_has_its_numbers() -> None:
+    world = World(people=(ANNA,))
+    kudos = record("k", severity="info", rule="positive.kudos")
+    done = resolved("k", resolution="at_once", severity="info", rule="positive.kudos")
+    quiet = replace(
+        record("q", rule="pair.quiet"),
+        evidence=[
+            Evidence(text="days without a contact of the pair", value=31, threshold=30, at="2026-06-01T10:00:00.000Z"),
+            Evidence(text="their mean", value=3.4567, at="2026-06-01T10:00:00.000Z"),
+            Evidence(text="rated 2 of 5", value=2, threshold=3, at="2026-06-01T10:00:00.000Z"),
+        ],
+    )
+    world.feed(kudos, done, quiet)
+    world.pass_time(TUESDAY + DAY_MS)
+    renderer = Renderer(Answering(lambda grant: f"https://e.example/{grant.intervention_id}", 14))
+    parcel = renderer.person(world.sent[0][1], {"k": done, "q": quiet}, ANNA, TUESDAY)
+    assert "https://e.example/k" not in parcel.text + parcel.html
+    assert parcel.text.count("First:") == 1
+    for line in ("days without a contact of the pair: 31, to compare with 30", "their mean: 3.46", "rated 2 of 5"):
+        assert f"  Why: 2026-06-01: {line}\n" in parcel.text
+    assert parcel.subject == "Your pairs on 2026-06-03: 2 new"
+
+
+def test_a_message_about_very_much_spells_out_some_of_it_and_counts_the_rest() -> None:
+    world = World(people=(replace(ANNA, programs=frozenset("*"), audiences=frozenset({"coordinator"})),))
+    records = {f"i{n}": record(f"i{n}", program_id=f"p{n % 20}") for n in range(200)}
+    world.feed(*records.values())
+    world.pass_time(TUESDAY + DAY_MS)
+    parcel = Renderer().person(world.sent[0][1], records, ANNA, TUESDAY)
+    assert parcel.text.count("Something about") == MOST
+    counted = sum(int(number) for number in re.findall(r"and (\d+) more of this kind", parcel.text))
+    assert counted == 200 - MOST
+
+
+@pytest.mark.parametrize("audience", get_args(Audience))
+@pytest.mark.parametrize("change", ["opened", "evidence_added", "escalated", "woken", "expired", "retracted"])
+def test_whatever_is_said_is_said_in_words(audience: str, change: str) -> None:
+    closed = change in ("expired", "retracted")
+    for reason in get_args(ResolutionReason) if closed else [None]:
+        one = record("i1", 1, change=change, state=change if closed else "open", audience=audience, resolution=reason,
+                     severity="high", delivery="now")  # fmt: skip
+        world = World(people=(replace(ANNA, programs=frozenset("*"), audiences=frozenset({audience})),))
+        world.feed(record("i1", delivery="now", audience=audience))
+        world.pass_time(TUESDAY + HOUR_MS)
+        world.feed(one)
+        world.pass_time(TUESDAY + 2 * DAY_MS)
+        for _, message in world.sent:
+            parcel = Renderer().person(message, {"i1": one}, ANNA, TUESDAY)
+            assert not re.search(r"[a-z]_[a-z]", parcel.subject + parcel.text)
