@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := schemas streams agents
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults check bench bench-quick detectors kafka requirements
+.PHONY: help venv demo test faults check bench bench-quick detectors years kafka requirements
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-quick: venv ## The same with small loads, in about two minutes
 
 detectors: venv ## Figures of the rate detector beside the published ones (minutes; seeded)
 	@$(BIN)/python -m benchmarks.detectors
+
+years: venv ## Bytes of state per active pair over five simulated years (a minute; seeded)
+	@$(BIN)/python -m benchmarks.years
 
 kafka: venv ## A real Kafka broker on a free loopback port, until Ctrl-C
 	@$(BIN)/python -m deploy.kafka.broker

@@ -8,21 +8,21 @@ because the click did happen.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import schemas.facts as f
 from schemas.base import to_ms
-from schemas.interventions import Change, ResolutionReason
+from schemas.interventions import ResolutionReason
 from streams.clock import DAY_MS
 from streams.lifecycle import close
 from streams.neglect import is_outreach_missing
-from streams.rule import Rule, subject_of_episode
+from streams.rule import Account, Rule, Subject, subject_of_episode
 from streams.rules import rule_of
 from streams.state.episode import Episode, Evidence, FactRef, Phase
 from streams.state.record import Record
 from streams.state.table import program_of
 from streams.view import View
-from streams.writing import Context, Decision, arm_life, explain, write
+from streams.writing import Context, Decision, arm_life, explain, gather, write
 
 _CLOSING: Final[dict[str, ResolutionReason]] = {
     "dismiss": "dismissed",
@@ -54,13 +54,22 @@ _OUTCOMES: Final = {"answered": ", who answered", "no_answer": ", without an ans
 ContextOf = Callable[[Rule, View], Context]
 
 
-class Acted:
-    """An intervention that a coordinator's action changed, and what was decided about it."""
+class Acted(NamedTuple):
+    """An intervention that a coordinator's action concerns. `sequence` is that of its latest record before the rules
+    were asked; None when what the action does to it is written already."""
 
-    __slots__ = ("before", "key", "record", "rule")
+    rule: Rule
+    subject: Subject
+    episode: Episode
+    sequence: int | None
 
-    def __init__(self, rule: Rule, key: bytes, record: Record, before: int) -> None:
-        self.rule, self.key, self.record, self.before = rule, key, record, before
+    @property
+    def key(self) -> bytes:
+        return self.subject.key
+
+    @property
+    def record(self) -> Record:
+        return self.subject.record
 
 
 def act(
@@ -71,14 +80,15 @@ def act(
     context_of: ContextOf,
     out: list[Decision],
 ) -> list[Acted]:
-    """Let an action do what it does to open interventions.
+    """Let an action do what it does to open interventions. What merely joins one (a note, an outreach) is gathered
+    and written by `join`, once the rules have been asked: if the same fact moves it further, that is one record.
 
     Args:
         touched_pairs: pairs in which an outreach was noted.
         context_of: the context of a rule in this program at this occasion.
         out: decisions are appended here.
 
-    Returns: what was changed; empty and counted as ignored when the action is of no use.
+    Returns: what it concerns; empty and counted as ignored when the action is of no use.
     """
     acted: list[Acted] = []
     named = _named(view, fact)
@@ -151,30 +161,49 @@ def _act_on(
     subject = subject_of_episode(rule, key, record, episode)
     if subject is None or (fact.action == "review_done"):
         return
-    context, before = context_of(rule, view), len(out)
+    context = context_of(rule, view)
     at_ms = context.moment.at_ms
     told = (_evidence(fact, ref),)
     if fact.action == "snooze" and (fact.until is None or to_ms(fact.until) <= max(at_ms, context.moment.now_ms)):
         return
     _answer(view, rule, episode, fact, ref)
+    sequence = None
     if fact.action in _CLOSING:
         close(rule, subject, context, out, _CLOSING[fact.action], fact.actor_id, told)
+    elif fact.action == "snooze":
+        assert fact.until is not None
+        episode.phase, episode.due_ms = Phase.SNOOZED, to_ms(fact.until)
+        account = explain(rule, subject, episode, context, "snoozed")
+        write(rule, subject, episode, context, out, "snoozed", account, evidence=told)
+    elif fact.action == "ack":
+        episode.phase, episode.level = Phase.ACKNOWLEDGED, 0
+        account = explain(rule, subject, episode, context, "acknowledged")
+        _await_outreach(subject, episode, account, context)
+        write(rule, subject, episode, context, out, "acknowledged", account, evidence=told)
     else:
-        change: Change = "evidence_added"
-        if fact.action == "snooze":
-            assert fact.until is not None
-            change, episode.phase, episode.due_ms = "snoozed", Phase.SNOOZED, to_ms(fact.until)
-        elif fact.action == "ack":
-            change, episode.phase, episode.level, episode.due_ms = "acknowledged", Phase.ACKNOWLEDGED, 0, 0
-        elif fact.action in _STEPS:
-            episode.steps += 1
-        account = explain(rule, subject, episode, context, change)
-        if episode.phase is Phase.ACKNOWLEDGED:
-            missing = is_outreach_missing(view, subject, account, episode.opened_ms)
-            episode.due_ms = at_ms + context.rules.neglect.ack_lapses_after if missing else 0
-        write(rule, subject, episode, context, out, change, account, evidence=told)
+        episode.steps += fact.action in _STEPS
+        gather(episode, told)
+        account = explain(rule, subject, episode, context, "evidence_added")
+        _await_outreach(subject, episode, account, context)
+        sequence = episode.sequence
     arm_life(record)
-    acted.append(Acted(rule, key, record, before))
+    acted.append(Acted(rule, subject, episode, sequence))
+
+
+def join(acted: Acted, context: Context, out: list[Decision]) -> None:
+    """Write that an action joined an intervention, unless the rule has written since: then that record has it."""
+    rule, subject, episode, sequence = acted
+    if sequence is not None and episode.is_open and episode.sequence == sequence:
+        account = explain(rule, subject, episode, context, "evidence_added")
+        write(rule, subject, episode, context, out, "evidence_added", account, evidence=())
+        arm_life(subject.record)
+
+
+def _await_outreach(subject: Subject, episode: Episode, account: Account, context: Context) -> None:
+    """An acknowledgement lapses a while after the latest action, as long as a suggested outreach has not been made."""
+    if episode.phase is Phase.ACKNOWLEDGED:
+        missing = is_outreach_missing(context.view, subject, account, episode.opened_ms)
+        episode.due_ms = context.moment.at_ms + context.rules.neglect.ack_lapses_after if missing else 0
 
 
 def _answer(view: View, rule: Rule, episode: Episode, fact: f.ActionTaken, ref: FactRef) -> None:

@@ -33,6 +33,7 @@ from streams.activation import activate
 from streams.clock import DAY_MS, FACT_TOPICS, HOUR_MS, UNDEFINED
 from streams.erase import erase, names_erased
 from streams.fold import NOBODY, Touched, fold, is_repeat
+from streams.fold.gone import watch_person
 from streams.fold.reference import partners_of
 from streams.judging import Judging, readers
 from streams.outcome import Flush, Message
@@ -41,7 +42,6 @@ from streams.ruleset import RuleSet
 from streams.sources import hear
 from streams.state.episode import FactRef
 from streams.state.partition import Partition, Sweep
-from streams.state.record import HOUSEKEEPING
 from streams.state.seen import fingerprint
 from streams.sweep import continue_sweep
 from streams.view import TOPIC_CODES, View
@@ -207,10 +207,14 @@ class Engine:
         view = judging.view(program_id)
         person = view.participant(participant_id)
         left_behind = Touched(participants=tuple(partners_of(view, participant_id, person)) if person else ())
+        pair_ids = tuple(person.pair_ids) if person else ()
         for rule, subject in erase(view, participant_id):
             lifecycle.close(rule, subject, judging.context(rule, view, moment), judging.out, "erased")
         judging.begin()
         judging.judge_touched(view, readers(view, f.ParticipantChanged), left_behind, moment)
+        for pair_id in pair_ids:
+            if (pair := view.pair(pair_id)) is not None:
+                judging.wake_withheld(view, view.pair_key(pair_id), pair, moment)
         judging.follow_up(moment)
 
     def _progress(self, entry: ProgressEntry) -> bool:
@@ -299,7 +303,7 @@ class Engine:
         """Ask the rules that read this kind of fact about everything it touched, and start a sweep where a program
         changed."""
         if type(fact) is f.ParticipantChanged:
-            self._watch_pause(view, fact.participant_id)
+            self._watch(view, fact.participant_id)
         judging, now_ms = self._judging, self.state.clock.now_ms
         asked = readers(view, type(fact))
         is_action = type(fact) is f.ActionTaken
@@ -307,19 +311,17 @@ class Engine:
             moment = Moment(arrived_ms, now_ms, fact, ref, touched, flags=flags)
             judging.begin()
             if is_action:
-                judging.act(view, touched, moment)
-            judging.judge_touched(view, asked, touched, moment)
+                judging.act(view, asked, touched, moment)
+            else:
+                judging.judge_touched(view, asked, touched, moment)
             judging.follow_up(moment)
         if touched.everybody and view.program.active_pairs:
             self.state.add_sweep(Sweep(view.program_id, arrived_ms, now_ms, "", [], ref=ref))
 
-    def _watch_pause(self, view: View, participant_id: str) -> None:
+    def _watch(self, view: View, participant_id: str) -> None:
         person = view.participant(participant_id)
-        if person is None:
-            return
-        person.timers.pop(HOUSEKEEPING, None)
-        if person.paused_until_ms:
-            person.timers[HOUSEKEEPING] = person.paused_until_ms
+        if person is not None:
+            watch_person(person)
             self.state.rearm(view.participant_key(participant_id), person)
 
 

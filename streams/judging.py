@@ -13,7 +13,7 @@ from msgspec.structs import replace
 import schemas.facts as f
 from streams import lifecycle, ruleset
 from streams.clock import DAY_MS
-from streams.coordination import act
+from streams.coordination import act, join
 from streams.fold import Touched
 from streams.inhibition import ACROSS, is_open
 from streams.rule import Moment, Rule, RuleParams, Subject, subject_of_episode, subjects_of
@@ -145,15 +145,20 @@ class Judging:
                 if not _passes_by(rule, record, moment):
                     self.judge_record(rule, view, key, record, moment)
 
-    def act(self, view: View, touched: Touched, moment: Moment) -> None:
-        """Let a coordinator's action do what it does to open interventions."""
+    def act(self, view: View, rules: tuple[Rule, ...], touched: Touched, moment: Moment) -> None:
+        """Let a coordinator's action do what it does to open interventions, and ask the rules about whom it touched."""
 
         def context_of(rule: Rule, view: View) -> lifecycle.Context:
             return self.context(rule, view, moment)
 
         assert moment.ref is not None
-        for acted in act(view, moment.fact, moment.ref, touched.pairs, context_of, self.out):
+        concerned = act(view, moment.fact, moment.ref, touched.pairs, context_of, self.out)
+        for acted in concerned:
             self._hear(acted.rule, view, acted.key, acted.record)
+            self._save(acted.key, acted.record)
+        self.judge_touched(view, rules, touched, moment)
+        for acted in concerned:
+            join(acted, self.context(acted.rule, view, moment), self.out)
             self._save(acted.key, acted.record)
 
     def live_on(self, view: View, key: bytes, record: Record, moment: Moment) -> None:

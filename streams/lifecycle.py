@@ -17,7 +17,10 @@ from streams.clock import DAY_MS
 from streams.inhibition import inhibitor_of
 from streams.neglect import TOLD, is_outreach_missing, span_end_ms, span_words
 from streams.rule import Rule, RuleParams, Subject, Verdict
-from streams.state.episode import Episode, Evidence, Phase
+from streams.state.episode import KEPT_CLOSED_MS, Episode, Evidence, Phase
+from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
+from streams.state.program import ProgramState
 from streams.writing import Context, Decision, arm_life, explain, gather, identify, write
 
 __all__ = ["Context", "Decision", "close", "leave", "live_on", "move", "switch_off", "wake_withheld"]
@@ -34,12 +37,18 @@ def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: 
     if episode is None:
         if not verdict.rung:
             return verdict.look_ms
-        episode = Episode(rule.code, subject.member)
+        assert isinstance(record, PairState | ParticipantState | ProgramState)
+        episode = Episode(rule.code, subject.member, number=record.retired)
         record.episodes.append(episode)
     if episode.is_open:
         _continue(rule, subject, episode, verdict, context, out)
     else:
         _consider(rule, subject, episode, verdict, context, out)
+        if _is_over(episode, verdict, context):
+            assert isinstance(record, PairState | ParticipantState | ProgramState)
+            record.retired = max(record.retired, episode.number)
+            record.drop_episode(rule.code, subject.member)
+            return verdict.look_ms
     return _look_again(rule, episode, verdict, context)
 
 
@@ -165,7 +174,7 @@ def _continue_asleep(
     elif is_worse or verdict.fresh:
         change: Change = "escalated" if is_worse else "evidence_added"
         rung = max(verdict.rung, episode.rung)
-        gather(episode, rule.explain(context.view, subject, context.params, context.moment, change, rung))
+        gather(episode, rule.explain(context.view, subject, context.params, context.moment, change, rung).evidence)
         _rise(episode, verdict)
 
 
@@ -240,6 +249,14 @@ def _open(
         account = explain(rule, subject, episode, context, "resolved")
         write(rule, subject, episode, context, out, "resolved", account, evidence=(), resolution=("at_once", None))
         episode.phase = Phase.HELD
+
+
+def _is_over(episode: Episode, verdict: Verdict, context: Context) -> bool:
+    """Whether nothing of a closed episode matters any more: false since, and every span that counts from it is over."""
+    if verdict.rung or episode.phase is not Phase.ARMED:
+        return False
+    kept_ms = episode.closed_ms + KEPT_CLOSED_MS if episode.closed_ms else 0
+    return context.moment.at_ms >= max(kept_ms, _silent_until(episode, context.params))
 
 
 def _silent_until(episode: Episode, params: RuleParams) -> int:

@@ -11,8 +11,8 @@ from streams.calendar import FOREVER, Calendar, Interval, calendar_of, day_date,
 from streams.clock import DAY_MS, FACT_TOPICS
 from streams.state.episode import CODES, Episode
 from streams.state.history import PAGE_BYTES, Page, has_digest, page_key
-from streams.state.pair import PairState
-from streams.state.participant import ParticipantState
+from streams.state.pair import PairPhase, PairState
+from streams.state.participant import ParticipantPhase, ParticipantState
 from streams.state.partition import Partition
 from streams.state.program import ProgramState
 from streams.state.record import HOUSEKEEPING, Record
@@ -32,6 +32,8 @@ TOPICS: Final = (
     "coordinator-actions",
     "rulesets",
 )
+#: How long what is known of a closed pair, or of a person who left, is kept: as long as the journal.
+GONE_KEPT_MS: Final = 400 * DAY_MS
 #: How long facts on a pair that nobody has announced are kept.
 PROVISIONAL_KEPT_MS: Final = 30 * DAY_MS
 _ACROSS_KEY: Final = program_key("*")
@@ -131,6 +133,8 @@ class View:
         else:
             self.partition.table.touch(key)
         assert isinstance(record, PairState)
+        if record.phase >= PairPhase.CLOSED and HOUSEKEEPING not in record.timers:
+            self._shrink_again(key, record)
         return record
 
     def make_participant(self, participant_id: str) -> ParticipantState:
@@ -145,7 +149,14 @@ class View:
         else:
             self.partition.table.touch(key)
         assert isinstance(record, ParticipantState)
+        if record.phase >= ParticipantPhase.REMOVED and HOUSEKEEPING not in record.timers:
+            self._shrink_again(key, record)
         return record
+
+    def _shrink_again(self, key: bytes, record: Record) -> None:
+        """A fact about who is gone for good and was shrunk already: what it leaves goes likewise."""
+        record.timers[HOUSEKEEPING] = max(self.partition.clock.now_ms, 0) + GONE_KEPT_MS
+        self.partition.rearm(key, record)
 
     def tally(self, name: str) -> Tally | None:
         """Counts of the program by day, None when nothing was counted yet."""

@@ -4,6 +4,7 @@ from typing import Final
 
 import schemas.facts as f
 from streams.fold import Touched
+from streams.fold.gone import shrink_pair, shrink_person
 from streams.fold.reference import wake_paused
 from streams.judging import Judging, readers
 from streams.rule import Moment
@@ -39,10 +40,16 @@ def wake(judging: Judging, due_ms: int, key: bytes, record: Record) -> None:
 
 
 def _keep_house(judging: Judging, view: View, key: bytes, record: Record, due_ms: int) -> bool:
-    """A record's own business. Returns True when the record is gone."""
+    """A record's own business. Returns True when the record is gone, or no more than a trace of it is left."""
     if isinstance(record, PairState) and record.phase is PairPhase.PROVISIONAL:
         judging.state.table.delete(key)
         judging.state.counts["provisional_dropped",] += 1
+        return True
+    if isinstance(record, PairState) and record.phase >= PairPhase.CLOSED:
+        judging.state.rearm(key, shrink_pair(view, key, record))
+        return True
+    if isinstance(record, ParticipantState) and record.phase >= ParticipantPhase.REMOVED:
+        judging.state.rearm(key, shrink_person(view, key, record))
         return True
     if isinstance(record, ParticipantState) and record.phase is ParticipantPhase.PAUSED:
         wake_paused(view, record)

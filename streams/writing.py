@@ -152,9 +152,9 @@ def arm_life(record: Record) -> None:
         record.timers.pop(LIFE, None)
 
 
-def gather(episode: Episode, account: Account) -> None:
-    """Keep evidence for the record that will be written when the episode wakes."""
-    kept = sorted([*episode.evidence, *account.evidence], key=lambda each: each.at_ms)
+def gather(episode: Episode, told: tuple[Evidence, ...]) -> None:
+    """Keep evidence for the next record of the episode."""
+    kept = sorted([*episode.evidence, *told], key=lambda each: each.at_ms)
     episode.evidence = kept[-MAX_EVIDENCE:]
 
 

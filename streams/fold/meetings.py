@@ -101,4 +101,9 @@ def _book(view: View, pair: PairState, fact: Any, ref: FactRef, booked: bool) ->
     kept = [booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id]
     kept.append(Booking(fact.meeting_id, start_ms, end_ms, ref, not booked))
     kept.sort(key=lambda booking: (booking.end_ms, booking.meeting_id))
-    pair.bookings = kept[-MAX_BOOKINGS:]
+    while len(kept) > MAX_BOOKINGS:
+        # One that was called off or is over goes first, then the last but one: the next ones say how soon, the last how
+        # long the pair has plans.
+        spare = (place for place, each in enumerate(kept) if each.cancelled or each.end_ms < ref.at_ms)
+        del kept[next(spare, MAX_BOOKINGS - 1)]
+    pair.bookings = kept

@@ -8,13 +8,13 @@ from schemas.base import to_ms
 from streams.calendar import FOREVER
 from streams.clock import DAY_MS
 from streams.fold.contacts import contact_in_pair
+from streams.fold.gone import watch_pair
 from streams.fold.pulse import note_activity
 from streams.fold.requests import forget_refusals
 from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import FactRef
 from streams.state.pair import Member, PairPhase, PairState, Side
 from streams.state.participant import MAX_STATES, ParticipantPhase, ParticipantState
-from streams.state.record import HOUSEKEEPING
 from streams.view import View
 
 _PAIR_PHASES: Final = {
@@ -74,7 +74,6 @@ def fold_pair(view: View, fact: f.PairChanged, ref: FactRef, arrived_ms: int) ->
     if pair.phase is not PairPhase.PROVISIONAL and occurred_ms < pair.changed_ms:
         return NOBODY
     former = pair.phase
-    pair.timers.pop(HOUSEKEEPING, None)
     pair.phase, pair.changed_ms = _PAIR_PHASES[fact.state], occurred_ms
     pair.one_to_one = fact.kind == "one_to_one"
     matched_ms = to_ms(fact.matched_at)
@@ -91,6 +90,7 @@ def fold_pair(view: View, fact: f.PairChanged, ref: FactRef, arrived_ms: int) ->
         pair.close_reason = fact.close_reason or "other"
     elif not pair.is_active and former is PairPhase.ACTIVE:
         pair.closed_ms = ref.at_ms  # back to a draft: active again later, it is reopened
+    watch_pair(pair)
     people = _name_members(view, fact, pair, former)
     _follow(view, fact.pair_id, pair, people, former)
     return Touched((fact.pair_id,), tuple(people))
@@ -105,9 +105,9 @@ def fold_pair_deleted(view: View, fact: f.PairDeleted, ref: FactRef, arrived_ms:
     pair.changed_ms = ref.at_ms
     if former in (PairPhase.CLOSED, PairPhase.ARCHIVED):
         return NOBODY
-    pair.timers.pop(HOUSEKEEPING, None)
     pair.phase = PairPhase.CLOSED
     pair.closed_ms, pair.close_reason = ref.at_ms, "other"
+    watch_pair(pair)
     people = [member.id for member in pair.members]
     _follow(view, fact.pair_id, pair, people, former)
     return Touched((fact.pair_id,), tuple(people))

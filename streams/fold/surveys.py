@@ -3,9 +3,10 @@
 A submission counts once: the same survey answered again by the same person on the same topic is a repeat, for good.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import schemas.facts as f
+from streams.clock import DAY_MS
 from streams.fold.asked import answer, ask
 from streams.fold.contacts import contact, contact_in_pair
 from streams.fold.meetings import digest
@@ -13,10 +14,22 @@ from streams.fold.pulse import note_submission
 from streams.fold.signs import GOOD, LOW, give_sign, take_back
 from streams.fold.touched import Submission, Touched
 from streams.state.episode import FactRef
-from streams.state.pair import KINDS, MAX_RATINGS, Member, PairState, Rating, Sign, SignKind
+from streams.state.pair import (
+    KINDS,
+    MAX_RATINGS,
+    MAX_RATINGS_THAT_MATTER,
+    Member,
+    PairState,
+    Rating,
+    Sign,
+    SignKind,
+)
 from streams.state.participant import MAX_SUBMITTED, MAX_SURVEYS, ParticipantState, Survey
 from streams.state.table import participant_key
 from streams.view import TOPIC_CODES, View
+
+#: How long a low rating counts beside another: the window of `rating.low` and `pair.quiet`.
+LOW_KEPT_MS: Final = 60 * DAY_MS
 
 
 def _submission_digest(fact: f.RatingSubmitted | f.SentimentSubmitted) -> bytes:
@@ -151,11 +164,16 @@ def _show(pair: PairState, member: Member, fact: Any, ref: FactRef) -> None:
 
 
 def _stands(ratings: list[Rating], place: int) -> int:
-    """How much a rating matters still: 2 for a low one that no good one of its kind has followed, 0 for a good one."""
+    """How much a rating matters still: 3 for a low one of the last 60 days, 2 for an older one that no good one of its
+    kind has followed, 0 for a good one."""
     rating = ratings[place]
-    if rating.value > 3 or any(each.value > 3 and each.kind == rating.kind for each in ratings[place + 1 :]):
+    if rating.value > 3:
         return 0
-    return 2 if rating.value < 3 else 1
+    if rating.value <= LOW and ratings[-1].ref.at_ms - rating.ref.at_ms <= LOW_KEPT_MS:
+        return 3
+    if any(each.value > 3 and each.kind == rating.kind for each in ratings[place + 1 :]):
+        return 0
+    return 2 if rating.value <= LOW else 1
 
 
 def _rate(member: Member, rating: Rating) -> None:
@@ -167,5 +185,9 @@ def _rate(member: Member, rating: Rating) -> None:
         former = {ratings[place].kind: place for place in spare}
         # A low one that still stands goes last: forgotten, it would look like cleared. Before it goes what the latest
         # of its kind is compared with.
-        del ratings[min(spare, key=lambda at: (_stands(ratings, at), former[ratings[at].kind] == at, at), default=0)]
+        victim = min(spare, key=lambda at: (_stands(ratings, at), former[ratings[at].kind] == at, at), default=0)
+        matters = _stands(ratings, victim) == 3 or former.get(ratings[victim].kind) == victim
+        if matters and len(ratings) <= MAX_RATINGS_THAT_MATTER:
+            break
+        del ratings[victim]
     member.ratings = ratings

@@ -4,7 +4,8 @@ The one signal that needs no interpretation. It is told at once, and it is never
 the two met again does not mean that the question was answered. A further request while one is open joins it.
 
 Requests about safety open `safety.concern` instead, which has other readers. A request that names no pair is about the
-person's only active one, if there is just one.
+person's only active one, if there is just one. A request that comes while a false alarm mutes the rule is told when the
+mute ends.
 
 Source: published coordinator advice of mentoring platforms: answer a request for help within a day.
 """
@@ -59,10 +60,13 @@ class HelpRequested(Rule):
         assert isinstance(person, ParticipantState)
         fact = moment.fact
         asks = isinstance(fact, f.HelpRequested) and fact.participant_id == subject.id and fact.topic != "safety"
+        if asks:
+            return Verdict(rung=1, severity=Severity.HIGH, fresh=True, now=True, origin=moment.ref)
         # Nothing but a coordinator's word makes it false while it is open.
-        if not asks and person.open_episode(self.code) is None:
-            return NOTHING
-        return Verdict(rung=1, severity=Severity.HIGH, fresh=asks, now=True, origin=moment.ref if asks else None)
+        if person.open_episode(self.code) is not None:
+            return Verdict(rung=1, severity=Severity.HIGH, now=True)
+        waiting = _unheard(view, person, self.code)
+        return NOTHING if waiting is None else Verdict(1, Severity.HIGH, now=True, origin=waiting.ref)
 
     def explain(
         self, view: View, subject: Subject, params: HelpRequestedParams, moment: Moment, change: str, rung: int
@@ -72,7 +76,8 @@ class HelpRequested(Rule):
         asked = _latest(person, moment)
         topic, pair_id = (HELP_TOPICS[asked.topic], asked.pair_id) if asked is not None else ("other", "")
         pair = view.pair(pair_id) if pair_id else None
-        told = (evidence_of(_WORDS[topic], asked.ref),) if asked is not None and asked.ref == moment.ref else ()
+        is_new = asked is not None and (change == "opened" or asked.ref == moment.ref)
+        told = (evidence_of(_WORDS[topic], asked.ref),) if asked is not None and is_new else ()
         where = f" in pair {pair_id}" if pair_id else ""
         reach_out = Action("reach_out", party_of(pair, subject.id, person.roles))
         label = _CAUSES.get(topic, "unknown")
@@ -84,6 +89,16 @@ class HelpRequested(Rule):
             pair_ids=(pair_id,) if pair_id else (),
             participant_ids=tuple(sorted({subject.id, *(each.id for each in pair.members)})) if pair else (subject.id,),
         )
+
+
+def _unheard(view: View, person: ParticipantState, code: int) -> Help | None:
+    """The latest request since the last one was closed, None when none has come."""
+    episode = person.episode(code)
+    if episode is None or not episode.closed_ms:
+        return None
+    since_ms = max(episode.closed_ms, view.facts_from_ms(code, person))
+    asked = [each for each in person.helps if each.topic != _SAFETY and each.ref.at_ms > since_ms]
+    return asked[-1] if asked else None
 
 
 def _latest(person: ParticipantState, moment: Moment) -> Help | None:

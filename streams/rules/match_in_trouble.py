@@ -83,7 +83,7 @@ class MatchInTrouble(Rule):
         if not pair.signs:
             known_ms = moment.ref.at_ms if moment.ref is not None else None
             return NOTHING if episode is None else Verdict(closes=True, closed_by_ms=known_ms)
-        signs = [sign for sign in pair.signs if sign.ref.at_ms >= pair.reopened_ms]
+        signs = _signs(view, pair)
         recent = [sign for sign in signs if moment.at_ms - sign.ref.at_ms <= params.window]
         fresh = any(sign.ref == moment.ref for sign in signs)
         holds = are_different(recent) and _in_contact(pair, moment.at_ms)
@@ -103,7 +103,7 @@ class MatchInTrouble(Rule):
     ) -> Account:
         pair = subject.record
         assert isinstance(pair, PairState)
-        signs = [sign for sign in pair.signs if sign.ref.at_ms >= pair.reopened_ms]
+        signs = _signs(view, pair)
         recent = [sign for sign in signs if moment.at_ms - sign.ref.at_ms <= params.window]
         closing = change in ("resolved", "retracted", "expired")
         facts: list[Evidence] = []
@@ -130,6 +130,12 @@ class MatchInTrouble(Rule):
             participant_ids=tuple(each.id for each in pair.members),
             review_list=params.wait_beside_low_rating and _is_told(view, pair),
         )
+
+
+def _signs(view: View, pair: PairState) -> list[Sign]:
+    """Signs since the pair was reopened, and since the rule forgot what was before it was switched on."""
+    since_ms = max(pair.reopened_ms, view.facts_from_ms(MatchInTrouble.code, pair))
+    return [sign for sign in pair.signs if sign.ref.at_ms >= since_ms]
 
 
 def _is_told(view: View, pair: PairState) -> bool:

@@ -28,7 +28,7 @@ from streams.clock import DAY_MS
 from streams.phrases import in_days
 from streams.rule import NOTHING, Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
 from streams.rule import evidence as evidence_of
-from streams.state.episode import CODES, Episode, Evidence, FactRef
+from streams.state.episode import CODES, KEPT_CLOSED_MS, Episode, Evidence, FactRef
 from streams.state.pair import Member, PairState
 from streams.state.participant import HELP_TOPICS, Help
 from streams.view import View
@@ -44,7 +44,9 @@ _HELP: Final = "help.requested"
 
 
 class MatchRematchSuggestedParams(RuleParams):
-    after: Duration = Field(default=14 * DAY_MS, description="after both partners were reached out to")
+    after: Duration = Field(
+        default=14 * DAY_MS, le=KEPT_CLOSED_MS, description="after both partners were reached out to; at most 60 days"
+    )
 
 
 class MatchRematchSuggested(Rule):

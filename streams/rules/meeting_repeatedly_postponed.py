@@ -45,7 +45,7 @@ class MeetingRepeatedlyPostponed(Rule):
     def judge(self, view: View, subject: Subject, params: MeetingRepeatedlyPostponedParams, moment: Moment) -> Verdict:
         pair = subject.record
         assert isinstance(pair, PairState)
-        row = longest_row(pair.postponed)
+        row = longest_row(_postponed(view, pair))
         if len(row) >= params.count:
             fresh = any(each.ref == moment.ref for each in row)
             return Verdict(rung=1, severity=Severity.NOTICE, fresh=fresh, origin=row[params.count - 1].ref)
@@ -59,7 +59,7 @@ class MeetingRepeatedlyPostponed(Rule):
     ) -> Account:  # fmt: skip
         pair = subject.record
         assert isinstance(pair, PairState)
-        row = longest_row(pair.postponed)
+        row = longest_row(_postponed(view, pair))
         member = pair.member(row[-1].by) if row else None
         who = SIDE_WORDS[member.side] if member is not None else "participant"
         if change == "opened":
@@ -82,6 +82,12 @@ class MeetingRepeatedlyPostponed(Rule):
             pair_ids=(subject.id,),
             participant_ids=tuple(each.id for each in pair.members),
         )
+
+
+def _postponed(view: View, pair: PairState) -> list[Postponement]:
+    """Without what was before the rule forgot."""
+    since_ms = view.facts_from_ms(MeetingRepeatedlyPostponed.code, pair)
+    return [each for each in pair.postponed if each.ref.at_ms >= since_ms] if since_ms else pair.postponed
 
 
 def longest_row(postponed: list[Postponement]) -> list[Postponement]:

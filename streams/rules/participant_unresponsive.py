@@ -154,7 +154,9 @@ class ParticipantUnresponsive(Rule):
             text = "days without a sign of life since somebody asked"
             facts.append(Evidence(text, moment.at_ms, value=days, threshold=threshold // DAY_MS))
         if change == "escalated":
-            facts += [Evidence("a coordinator reached out", at_ms) for at_ms in person.reached if at_ms >= since_ms]
+            told_ms = moment.ref.at_ms if moment.ref is not None else None  # the outreach at hand speaks for itself
+            reached = [at_ms for at_ms in person.reached if at_ms >= since_ms and at_ms != told_ms]
+            facts += [Evidence("a coordinator reached out", at_ms) for at_ms in reached]
         elif change in ("resolved", "retracted") and moment.ref is not None:
             facts.append(evidence_of("a sign of life, or the end of the wait", moment.ref))
         if waiting and change not in ("resolved", "retracted", "expired"):

@@ -138,6 +138,8 @@ def _loss(view: View, participant_id: str, person: ParticipantState) -> Loss | N
     if pair is None or pair.is_active or pair.close_reason == "completed":
         return None
     others = _others(pair, participant_id)
+    if not others:  # closed so long ago that nobody knows whose it was
+        return None
     left = pair.close_reason == "left_program"
     for each in others:
         other, phase = view.participant(each.id), _phase(view, each.id)

@@ -44,13 +44,14 @@ class RatingDivergent(Rule):
         both = _both(pair)
         if both is None or not both[0].ratings or not both[1].ratings:
             return NOTHING
-        gaps = _gaps(both, params, pair.reopened_ms)
+        since_ms = _since_ms(view, pair)
+        gaps = _gaps(both, params, since_ms)
         rated = isinstance(moment.fact, f.RatingSubmitted) and moment.ref is not None
         if gaps:
             fresh = rated and any(moment.ref in (mentor.ref, mentee.ref) for mentor, mentee in gaps)
             newest = max((rating.ref for pairing in gaps for rating in pairing), key=lambda ref: ref.at_ms)
             return Verdict(rung=1, severity=Severity.NOTICE, fresh=fresh, origin=newest)
-        if rated and _is_close(both, KINDS.index(moment.fact.kind), params.gap, pair.reopened_ms):
+        if rated and _is_close(both, KINDS.index(moment.fact.kind), params.gap, since_ms):
             assert moment.ref is not None
             return Verdict(closes=True, closed_by_ms=moment.ref.at_ms)
         return NOTHING
@@ -61,7 +62,7 @@ class RatingDivergent(Rule):
         pair = subject.record
         assert isinstance(pair, PairState)
         both = _both(pair)
-        gaps = _gaps(both, params, pair.reopened_ms) if both is not None else []
+        gaps = _gaps(both, params, _since_ms(view, pair)) if both is not None else []
         facts, lower = [], None
         for mentor, mentee in gaps:
             lower = "mentor" if mentor.value < mentee.value else "mentee"
@@ -89,6 +90,11 @@ class RatingDivergent(Rule):
             pair_ids=(subject.id,),
             participant_ids=tuple(each.id for each in pair.members),
         )
+
+
+def _since_ms(view: View, pair: PairState) -> int:
+    """What was rated before the pair was reopened, or before the rule forgot, is left alone."""
+    return max(pair.reopened_ms, view.facts_from_ms(RatingDivergent.code, pair))
 
 
 def _both(pair: PairState) -> tuple[Member, Member] | None:

@@ -57,7 +57,7 @@ class RatingDropped(Rule):
         member = pair.member(subject.member)
         if member is None or not member.ratings:
             return NOTHING
-        drops = standing_drops(member, params.drop, pair.reopened_ms)
+        drops = standing_drops(member, params.drop, _since_ms(view, pair, member))
         fact = moment.fact
         mine = isinstance(fact, f.RatingSubmitted) and fact.participant_id == member.id
         if not drops:
@@ -73,7 +73,7 @@ class RatingDropped(Rule):
         assert isinstance(pair, PairState)
         member = pair.member(subject.member) or Member(subject.member)  # who left the pair is still to be told of
         who = SIDE_WORDS[member.side]
-        drops = standing_drops(member, params.drop, pair.reopened_ms)
+        drops = standing_drops(member, params.drop, _since_ms(view, pair, member))
         facts = []
         if change == "opened":
             facts = [say_rating(rating, who) for drop in drops for rating in drop]
@@ -97,6 +97,11 @@ class RatingDropped(Rule):
             pair_ids=(subject.id.partition("/")[0],),
             participant_ids=tuple(each.id for each in pair.members),
         )
+
+
+def _since_ms(view: View, pair: PairState, member: Member) -> int:
+    """What was rated before the pair was reopened, or before the rule forgot, is left alone."""
+    return max(pair.reopened_ms, view.facts_from_ms(RatingDropped.code, pair, member.id))
 
 
 def standing_drops(member: Member, points: int, since_ms: int) -> list[Drop]:

@@ -67,7 +67,8 @@ class RatingLow(Rule):
         member = pair.member(subject.member)
         if member is None or not member.ratings:
             return NOTHING
-        lows = _lows(member, params.low, max(pair.reopened_ms, view.facts_from_ms(self.code, pair, member.id)))
+        since_ms = max(pair.reopened_ms, view.facts_from_ms(self.code, pair, member.id))
+        lows = _lows(member, params.low, since_ms)
         fact = moment.fact
         mine = isinstance(fact, f.RatingSubmitted) and fact.participant_id == member.id
         uncleared = [low for low in lows if not _is_cleared(member, low)]
@@ -78,7 +79,7 @@ class RatingLow(Rule):
         is_low = mine and fact.kind != "closing" and fact.rating <= params.low
         return Verdict(
             rung=1,
-            severity=_severity(pair, member, latest, lows, params),
+            severity=_severity(pair, member, latest, lows, params, since_ms),
             fresh=is_low,
             now=latest.value == 1 if moment.fact is None or not mine else is_low and fact.rating == 1,
             breaks_silence=is_low and fact.rating == 1,
@@ -91,7 +92,8 @@ class RatingLow(Rule):
         pair = subject.record
         assert isinstance(pair, PairState)
         member = pair.member(subject.member) or Member(subject.member)  # who left the pair is still to be told of
-        lows = _lows(member, params.low, max(pair.reopened_ms, view.facts_from_ms(self.code, pair, member.id)))
+        since_ms = max(pair.reopened_ms, view.facts_from_ms(self.code, pair, member.id))
+        lows = _lows(member, params.low, since_ms)
         who = SIDE_WORDS[member.side]
         days = params.window // DAY_MS
         facts: list[Evidence] = []
@@ -107,7 +109,7 @@ class RatingLow(Rule):
             rater = pair.member(moment.fact.participant_id)
             facts = [say_rating(rated, SIDE_WORDS[rater.side] if rater is not None else "participant", params.low)]
         if change == "opened":
-            facts += _partner_lows(pair, member, lows[-1], params)
+            facts += _partner_lows(pair, member, lows[-1], params, since_ms)
         if change == "resolved" and (not pair.is_active or pair.member(member.id) is None):
             summary = f"The {who} {member.id} is no longer in this pair."
         elif change in ("resolved", "retracted"):
@@ -117,7 +119,7 @@ class RatingLow(Rule):
         else:
             near = sum(lows[-1].ref.at_ms - low.ref.at_ms <= params.window for low in lows)
             again = f", {near} low ratings in {days} days" if near > 1 else ""
-            both = "; the partner rated low as well" if _partner_lows(pair, member, lows[-1], params) else ""
+            both = "; the partner rated low as well" if _partner_lows(pair, member, lows[-1], params, since_ms) else ""
             kind = KIND_WORDS[lows[-1].kind]
             summary = f"The {who} {member.id} rated {lows[-1].value} of 5 in a {kind}{again}{both}."
         return Account(
@@ -149,9 +151,11 @@ def _latest(member: Member, kind: int) -> Rating | None:
     return next((rating for rating in reversed(member.ratings) if rating.kind == kind), None)
 
 
-def _severity(pair: PairState, member: Member, latest: Rating, lows: list[Rating], params: RatingLowParams) -> Severity:
+def _severity(
+    pair: PairState, member: Member, latest: Rating, lows: list[Rating], params: RatingLowParams, since_ms: int
+) -> Severity:
     near = sum(abs(latest.ref.at_ms - low.ref.at_ms) <= params.window for low in lows)
-    if latest.value == 1 or near >= 2 or _partner_lows(pair, member, latest, params):
+    if latest.value == 1 or near >= 2 or _partner_lows(pair, member, latest, params, since_ms):
         return Severity.HIGH
     mqs = _latest(member, _MQS)
     if latest.kind == _POST_MEETING and mqs is not None and mqs.value >= GOOD:
@@ -159,11 +163,13 @@ def _severity(pair: PairState, member: Member, latest: Rating, lows: list[Rating
     return Severity.WARNING
 
 
-def _partner_lows(pair: PairState, member: Member, latest: Rating, params: RatingLowParams) -> list[Evidence]:
+def _partner_lows(
+    pair: PairState, member: Member, latest: Rating, params: RatingLowParams, since_ms: int
+) -> list[Evidence]:
     return [
         say_rating(low, SIDE_WORDS[partner.side], params.low)
         for partner in pair.members
         if partner.id != member.id
-        for low in _lows(partner, params.low, pair.reopened_ms)
+        for low in _lows(partner, params.low, since_ms)
         if abs(latest.ref.at_ms - low.ref.at_ms) <= params.window
     ]

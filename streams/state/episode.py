@@ -5,6 +5,10 @@ from typing import Final
 
 import msgspec
 
+from streams.clock import DAY_MS
+
+#: How long what closed is remembered at least: what was open when a coordinator reached out may be asked for later.
+KEPT_CLOSED_MS: Final = 60 * DAY_MS
 #: rule id → the code that stands for it in stored state; filled in as rules are defined (`streams.rule.Rule`)
 CODES: Final[dict[str, int]] = {}
 

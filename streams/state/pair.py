@@ -12,8 +12,10 @@ from streams.detectors.renewal import RenewalStream
 from streams.state.episode import FactRef
 from streams.state.record import Record
 
+#: of a member, kept in any case; low ones of the last 60 days and what the latest of a kind is compared with, up to
 MAX_RATINGS: Final = 5
-MAX_BOOKINGS: Final = 4
+MAX_RATINGS_THAT_MATTER: Final = 16
+MAX_BOOKINGS: Final = 8
 MAX_SIGNS: Final = 6
 MAX_POSTPONED: Final = 5
 
@@ -134,6 +136,8 @@ class PairState(Record, kw_only=True):
     signs: list[Sign] = []
     #: detector of the rhythm of meeting, from the first held one on
     rhythm: RenewalStream | None = None
+    #: the highest number of an episode that is over and forgotten: later ones count on from it
+    retired: int = 0
 
     @property
     def is_active(self) -> bool:

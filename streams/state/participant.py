@@ -157,6 +157,8 @@ class ParticipantState(Record, kw_only=True):
     #: the last of their pairs to end, and when
     ended_pair: str = ""
     ended_ms: int = 0
+    #: the highest number of an episode that is over and forgotten: later ones count on from it
+    retired: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -71,3 +71,5 @@ class ProgramState(Record, kw_only=True):
     slump_calm_ms: int = 0
     #: number of the journal partition, in the record of `*` that rules across programs write to
     journal_partition: int = 0
+    #: the highest number of an episode that is over and forgotten: later ones count on from it
+    retired: int = 0

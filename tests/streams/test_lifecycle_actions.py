@@ -273,3 +273,36 @@ def test_ids_of_open_interventions_are_known_after_a_restart_and_only_those() ->
     resumed.restore(rows.items())
     assert resumed.state.interventions == story.engine.state.interventions
     assert len(resumed.state.interventions) == 1
+
+
+def test_an_outreach_that_raises_a_rung_is_one_record_with_the_outreach_in_it() -> None:
+    story = Story()
+    story.tell("pair.changed", "0d")
+    story.tell("meeting.scheduled", "1d", participant_id="mentor", starts_at="3d")
+    for day in (16, 17, 24):
+        story.tell("action.taken", f"{day}d", action="reached_out", participant_id="mentee", outcome="no_answer")
+    told = story.told("participant.unresponsive")
+    assert told[-1] == (24, "escalated", "suggest_unavailable")
+    assert [day for day, *_ in told] == [15, 16, 17, 24]
+    record = story.of("participant.unresponsive")[-1][1]
+    assert record.delivery == "digest"
+    assert f"event-{story.number}" in {each.event_id for each in record.evidence}
+
+
+def test_an_outreach_that_is_answered_closes_with_one_record() -> None:
+    story = Story()
+    story.tell("pair.changed", "0d")
+    story.tell("meeting.scheduled", "1d", participant_id="mentor", starts_at="3d")
+    story.tell("action.taken", "16d", action="reached_out", participant_id="mentee", outcome="answered")
+    assert [change for _, change, _ in story.told("participant.unresponsive")] == ["opened", "resolved"]
+
+
+def test_a_call_for_help_inside_a_mute_is_heard_when_the_mute_ends() -> None:
+    story = Story()
+    story.tell("help.requested", "1d", participant_id="mentee")
+    story.tell("action.taken", "2d", action="false_alarm", intervention_id=story.latest("help.requested"))
+    story.tell("help.requested", "10d", participant_id="mentee")
+    story.go("70d")
+    assert story.told("help.requested") == [(1, "opened", None), (2, "resolved", "false_alarm"), (62, "opened", None)]
+    record = story.of("help.requested")[-1][1]
+    assert (record.delivery, [each.event_id for each in record.evidence]) == ("now", ["event-3"])

@@ -76,3 +76,53 @@ def test_none_leaves_what_is_open_as_it_is() -> None:
     assert told(story) == [(1, "opened", "warning", None)]
     story.tell("rating.submitted", "3d", rating=2)
     assert told(story)[1:] == [(3, "escalated", "high", None)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after"),
+    [
+        (
+            "rating.dropped",
+            [("rating.submitted", {"rating": 5})],
+            [("rating.submitted", {"rating": 3})],
+        ),
+        (
+            "rating.divergent",
+            [("rating.submitted", {"rating": 5})],
+            [("rating.submitted", {"rating": 3, "participant_id": "mentor"})],
+        ),
+        (
+            "match.in_trouble",
+            [("rating.submitted", {"rating": 2}), ("activity.message_sent", {"participant_id": "mentor"})],
+            [("sentiment.submitted", {"polarity": "negative"})],
+        ),
+        (
+            "meeting.repeatedly_postponed",
+            [("meeting.cancelled", {"participant_id": "mentor", "meeting_id": "a", "starts_at": "9d"})],
+            [("meeting.cancelled", {"participant_id": "mentor", "meeting_id": "b", "starts_at": "9d"})],
+        ),
+    ],
+)
+@pytest.mark.parametrize("backfill", ["none", "emit"])
+def test_every_rule_that_fires_on_a_fact_forgets_earlier_facts_under_none(
+    rule: str, before: list[Any], after: list[Any], backfill: str
+) -> None:
+    story = Story({"rules": {rule: {"enabled": False}}})
+    story.tell("pair.changed", "0d")
+    for kind, fields in before:
+        story.tell(kind, "1d", **fields)
+    story.go("2d")
+    story.activate({}, backfill)
+    for kind, fields in after:
+        story.tell(kind, "3d", **fields)
+    assert [change for _, change, _ in story.told(rule)] == ([] if backfill == "none" else ["opened"])
+
+
+def test_under_none_a_partners_earlier_low_rating_makes_nothing_graver() -> None:
+    story = Story(rules(enabled=False))
+    story.tell("pair.changed", "0d")
+    story.tell("rating.submitted", "1d", rating=2, participant_id="mentor")
+    story.go("2d")
+    story.activate({}, "none")
+    story.tell("rating.submitted", "3d", rating=2)
+    assert told(story) == [(3, "opened", "warning", None)]

@@ -283,3 +283,18 @@ def test_waking_everywhere_may_be_cut_and_resumed_after_a_restart(
     assert cuts > 4
     assert again == whole
     assert cut_rows == rows
+
+
+def test_an_erased_inhibitor_wakes_what_it_withheld_at_once() -> None:
+    story = Story()
+    story.tell("pair.changed", "0d")
+    story.tell("meeting.scheduled", "0d", participant_id="mentor", starts_at="2d")
+    story.go("31d")
+    withheld = [record.delivery_reason for _, record in story.of("first_meeting.missing")]
+    assert withheld[-1] == "inhibited:participant.unresponsive"
+    story.engine.erase("program", "mentee", START_MS + 32 * DAY_MS)
+    while not story.engine.settle():
+        pass
+    story.decisions += story.engine.decisions()
+    last = story.of("first_meeting.missing")[-1][1]
+    assert (last.change, last.delivery) == ("woken", "digest")
