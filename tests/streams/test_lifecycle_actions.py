@@ -282,8 +282,8 @@ def test_an_outreach_that_raises_a_rung_is_one_record_with_the_outreach_in_it() 
     for day in (16, 17, 24):
         story.tell("action.taken", f"{day}d", action="reached_out", participant_id="mentee", outcome="no_answer")
     told = story.told("participant.unresponsive")
-    assert told[-1] == (24, "escalated", "suggest_unavailable")
-    assert [day for day, *_ in told] == [15, 16, 17, 24]
+    added = [(day, "evidence_added", "unresponsive") for day in (16, 17)]
+    assert told == [(15, "opened", "unresponsive"), *added, (24, "escalated", "suggest_unavailable")]
     record = story.of("participant.unresponsive")[-1][1]
     assert record.delivery == "digest"
     assert f"event-{story.number}" in {each.event_id for each in record.evidence}
