@@ -255,7 +255,7 @@ class _Recorder:
                 stretch = reader.stretches([place])[place]
                 if stretch.begin > 0 or skip is None:
                     continue
-                writer.set_live(number, min(decided, ends[number] - 1))
+                writer.set_live(number, decided)
                 for count, message in enumerate(reader.read({place: stretch})):
                     if count >= skip:
                         writer.add_live(

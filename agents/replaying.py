@@ -26,7 +26,7 @@ from schemas.compact import encode_fact
 from schemas.facts import PairDeleted, ProgramEnded
 from schemas.journal import EraseEntry, FactEntry, RulesetEntry, decode_entry
 from schemas.rejections import Rejected
-from schemas.topics import BY_NAME, INBOUND, RULESETS, Topics
+from schemas.topics import INBOUND, RULESETS, Topics
 from streams.backtest.lines import Arrival
 
 ANSWER_S: Final = 10.0
@@ -141,16 +141,19 @@ def _check(kafka: KafkaSettings, topics: Topics, first_ms: int) -> dict[str, int
 
 
 def _check_retention(kafka: KafkaSettings, topics: Topics, first_ms: int) -> None:
+    """Refuse topics that would remove such old records, or give them times of their own."""
     age_ms = int(time.time() * 1_000) - first_ms
     admin = AdminClient(kafka.confluent())
-    asked = [
-        ConfigResource(ConfigResource.Type.TOPIC, topics.real(name))
-        for name in INBOUND
-        if BY_NAME[name].clean_up != "compact"
-    ]
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, topics.real(name)) for name in INBOUND]
     for resource, future in admin.describe_configs(asked, request_timeout=ANSWER_S).items():
-        retention_ms = int(future.result()["retention.ms"].value)
-        if 0 <= retention_ms < age_ms:
+        settings = {name: entry.value for name, entry in future.result().items()}
+        if settings["message.timestamp.type"] != "CreateTime":
+            raise RecordingError(
+                f"{resource.name} gives records the time at which they are written (message.timestamp.type): "
+                "what is sent would lose its times; set it to CreateTime."
+            )
+        retention_ms = int(settings["retention.ms"])
+        if "delete" in settings["cleanup.policy"] and 0 <= retention_ms < age_ms:
             raise RecordingError(
                 f"{resource.name} keeps records for {retention_ms / _DAY_MS:g} days, and the recording begins "
                 f"{age_ms / _DAY_MS:.0f} days ago: what is sent would be removed at once; set its retention.ms to -1."

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks import backtest, engine, host, ingest, latency, memory
+from benchmarks import backtest, backtest_memory, engine, host, ingest, latency, memory
 from benchmarks.pair_worker import pair_topics
 from deploy.kafka.broker import KafkaBroker
 
@@ -79,8 +79,12 @@ def main() -> int:
     say("ingest", taken.rate, taken.cpu_us, "50,000 /s")
     spoiled = ingest.run(100_000 if quick else 400_000, 1.0)
     say("ingest, 1 % bad records", spoiled.rate, spoiled.cpu_us, "80 % of the rate without")
-    replayed, _ = backtest.run(10_000 if quick else 20_000, 0.25 if quick else 1.0)
-    say("backtest of a recording", replayed.rate, replayed.cpu_us, "80,000 /s")
+    replayed = backtest.table(10_000 if quick else 20_000, 0.25 if quick else 1.0)
+    say("backtest of a recording, all rules", replayed.full.rate, replayed.full.cpu_us, "80,000 /s")
+    say("backtest of a recording, first four rules", replayed.four.rate, replayed.four.cpu_us, "80,000 /s")
+    backtest.show(replayed)
+    for pairs, months in backtest_memory.QUICK if quick else backtest_memory.FULL:
+        backtest_memory.show(backtest_memory.measure(pairs, months))
     per_pair, per_record, _ = memory.measure(20_000 if quick else 200_000)
     sys.stdout.write(
         f"memory{per_pair:>49,.0f} B a pair, {per_record:,.0f} B a stored record   target 2,048 B, 500 B\n"

@@ -1,11 +1,12 @@
-"""How fast a recording is replayed: synthetic facts, with all rules, one process on one CPU.
+"""How fast a recording is replayed, written and read: synthetic facts, one process on one CPU, then two processes.
 
     python -m benchmarks.backtest [--pairs N] [--months N] [--profile]
 
-The recording is written first and not counted. Then the same facts go through twice: as a Parquet recording of the
-journal, with as many progress entries as a platform of 200,000 pairs has at one a minute (in a small recording of a
-long time they would outnumber the facts), and as lines of `.jsonl`, which are also decoded and checked as at the edge.
-CPU is this process's own (user and system), garbage collection and output included.
+The recording is written first and not counted. Then the same facts go through several times: as a Parquet recording of
+the journal with all rules and with the first four, as lines of `.jsonl`, which are also decoded and checked as at the
+edge, and by two processes. The recording has as many progress entries as a platform of 200,000 pairs has at one a
+minute (in a small recording of a long time they would outnumber the facts). CPU is this process's own (user and
+system), garbage collection and output included. `benchmarks.backtest_memory` measures memory.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 from agents.backtest import backtest_facts, backtest_journal
 from agents.fact_files import FactFiles
 from agents.recordings import Recording, RecordingWriter
-from benchmarks.synthetic import Platform
+from benchmarks.synthetic import FACTS_PER_PAIR_MONTH, Platform
 from schemas.base import from_ms
 from schemas.codec import Accepted, decode_fact
 from schemas.compact import instant_bytes
@@ -33,9 +34,14 @@ from schemas.journal import ProgressEntry, SourcesEntry, encode_entry, encode_fa
 from schemas.topics import BY_NAME, INBOUND
 from streams.backtest.replay import PARTITIONS
 from streams.partitioner import partition_for
+from streams.rules import RULES
+from streams.ruleset import RuleSet, parse
 
 TARGET_RATE = 80_000
 PAIRS_PER_PROGRAM = 200
+FIRST_RULES = frozenset(
+    {"rating.low", "first_meeting.missing", "program.sentiment_slowdown", "pair.sentiment_slowdown"}
+)
 SOURCES = [
     f"{topic.name}/{number}" for topic in map(BY_NAME.__getitem__, INBOUND) for number in range(topic.partitions)
 ]
@@ -92,14 +98,88 @@ def measure(work: Callable[[], dict[str, Any]]) -> Figures:
     return Figures(facts / (time.perf_counter() - began), facts / (time.process_time() - cpu))
 
 
-def run(pairs: int, months: float) -> tuple[Figures, Figures]:
-    """Replay both forms of the same facts. Returns: the figures of the journal, then those of the lines."""
+def four_rules() -> RuleSet:
+    """The shipped rule set with nothing on but the four rules Ebb began with."""
+    return parse({"rules": {rule.id: {"enabled": rule.id in FIRST_RULES} for rule in RULES}})
+
+
+class Table(NamedTuple):
+    """Everything measured on one recording; `wrote` and `read` are entries a second, `size` bytes an entry."""
+
+    full: Figures
+    four: Figures
+    lines: Figures
+    two_processes: float
+    one_process: float
+    wrote: float
+    read: float
+    size: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast two processes are as one, start and end included."""
+        return self.two_processes / self.one_process
+
+    def hours(self, pairs: int = 10_000_000, months: int = 12) -> float:
+        """Hours of two cores for so many pairs and months: facts x CPU seconds a fact / speedup."""
+        return pairs * months * FACTS_PER_PAIR_MONTH * self.full.cpu_us / 1e6 / self.speedup / 3_600
+
+
+def table(pairs: int, months: float) -> Table:
+    """Measure everything but memory on one recording."""
+    everywhere = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         journal, lines = write(folder, pairs, months)
-        recorded = measure(lambda: backtest_journal(Recording(journal), folder / "one", None))
-        raw = measure(lambda: backtest_facts(FactFiles(lines), folder / "two", None))
-    return recorded, raw
+        recording, out = Recording(journal), folder / "out"
+        os.sched_setaffinity(0, {max(everywhere)})
+        try:
+            full = measure(lambda: backtest_journal(recording, out, None))
+            four = measure(lambda: backtest_journal(recording, out, four_rules()))
+            raw = measure(lambda: backtest_facts(FactFiles(lines), out, None))
+            wrote, read = _input_output(recording, folder / "copy.parquet")
+        finally:
+            os.sched_setaffinity(0, everywhere)
+        one = measure(lambda: backtest_journal(recording, out, None, jobs=1)).rate
+        two = measure(lambda: backtest_journal(recording, out, None, jobs=2)).rate
+        return Table(full, four, raw, two, one, wrote, read, journal.stat().st_size / recording.info.entries)
+
+
+def _input_output(recording: Recording, path: Path) -> tuple[float, float]:
+    """Entries a second that are written, and read with all checks."""
+    count = recording.info.entries
+    began = time.perf_counter()
+    for partition in range(PARTITIONS):
+        for _ in recording.entries(partition):
+            pass
+    read = count / (time.perf_counter() - began)
+    rows = [(number, row) for number in range(PARTITIONS) for row in recording.rows(number)]
+    began = time.perf_counter()
+    with RecordingWriter(path, [0] * PARTITIONS) as writer:
+        for partition, row in rows:
+            writer.add(partition, row.offset, row.timestamp_ms, row.key, row.value)
+        writer.close()
+    return count / (time.perf_counter() - began), read
+
+
+def show(found: Table) -> None:
+    """Print all figures of a recording."""
+    for name, figures in (
+        ("recording, all rules", found.full),
+        ("recording, first four rules", found.four),
+        ("lines of facts, all rules", found.lines),
+    ):
+        print(f"{name:<30} {figures.rate:>9,.0f} facts a second, {figures.cpu_us:5.1f} µs of CPU each")
+    print(f"{'1 and 2 processes':<30} {found.one_process:>9,.0f} and {found.two_processes:,.0f}: x {found.speedup:.2f}")
+    print(f"{'recording':<30} {found.wrote:>9,.0f} entries a second written, {found.read:,.0f} read and checked,")
+    print(f"{'':<30} {found.size:>9,.0f} bytes an entry")
+    facts = 10_000_000 * 12 * FACTS_PER_PAIR_MONTH
+    needed = facts / (8 * 3_600)
+    print(
+        f"12 months of 10 million pairs: {facts / 1e9:.1f} billion facts x {found.full.cpu_us:.1f} µs / "
+        f"{found.speedup:.2f} = {found.hours():.0f} h on 2 cores; a night of 8 h needs {needed:,.0f} facts a second, "
+        f"{found.hours() / 8:.1f} times as many"
+    )
 
 
 def profile(pairs: int, months: float) -> None:
@@ -121,16 +201,10 @@ def main() -> None:
     if options.profile:
         profile(options.pairs, options.months)
         return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        recorded, raw = run(options.pairs, options.months)
-    finally:
-        os.sched_setaffinity(0, before)
-    for name, figures in (("recording of the journal", recorded), ("lines of facts", raw)):
-        print(f"{name:<26} {figures.rate:>9,.0f} facts a second, {figures.cpu_us:5.1f} µs of CPU each")
-    verdict = "met" if recorded.cpu_rate >= TARGET_RATE else "MISSED"
-    print(f"target {TARGET_RATE:,} a second and core: {verdict} ({recorded.cpu_rate:,.0f} by CPU)")
+    found = table(options.pairs, options.months)
+    show(found)
+    verdict = "met" if found.full.cpu_rate >= TARGET_RATE else "MISSED"
+    print(f"target {TARGET_RATE:,} a second and core: {verdict} ({found.full.cpu_rate:,.0f} by CPU)")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from agents.backtest.sources import Progress, Source
 from agents.recordings import Recording
 from schemas.base import from_ms, instant_text, to_ms
 from schemas.journal import FactEntry, decode_entry
+from schemas.outbound import decode_intervention
 from schemas.rejections import Rejected
 from schemas.topics import RULESETS
 from streams import ruleset
@@ -59,6 +60,7 @@ class Ran(Struct):
     Attributes:
         first_ms, end_ms: first arrival and the clock at the end, ms UTC; -1 when there was nothing.
         settled: how many of the interventions belong to entries that had been decided live when it was recorded.
+        is_short: more was decided live than was replayed, because the recording or the question ends earlier.
         bad: of lines of facts, where each bad one stands and why.
     """
 
@@ -69,6 +71,7 @@ class Ran(Struct):
     first_ms: int = -1
     end_ms: int = -1
     settled: int = 0
+    is_short: bool = False
     bad: list[tuple[int, int, Rejected]] = field(default_factory=list)
     entries: int = 0
 
@@ -96,7 +99,9 @@ def replay_journal(
                 ran.first_ms = _first_arrival(values)
             progress(len(values))
             if selection.to_ms is not None and replay.now_ms >= selection.to_ms:
+                ran.is_short = True
                 break
+    ran.is_short = ran.is_short or decided >= info.end
     ran.tally, ran.programs, ran.end_ms, ran.entries = replay.close(), replay.programs(), replay.now_ms, info.entries
     return ran
 
@@ -147,13 +152,14 @@ def replay_facts(
     return list(found.values())
 
 
-def read_live(recording: Recording, partition: int, side: Side, beside: Ran, folder: Path) -> Ran:
+def read_live(recording: Recording, partition: int, side: Side, selection: Selection, beside: Ran, folder: Path) -> Ran:
     """What was published for a partition, as if it were a run."""
-    part = Part(folder / f".{side.name}-{partition}")
+    part, programs = Part(folder / f".{side.name}-{partition}"), selection.programs
     with part.path.open("wb") as file:
         for row in recording.live(partition):
             assert row.value is not None
-            part.append(file, row.timestamp_ms, row.value)
+            if programs is None or decode_intervention(row.value).program_id in programs:
+                part.append(file, row.timestamp_ms, row.value)
     return Ran(part, Counter(), beside.programs, beside.outcomes, beside.first_ms, beside.end_ms, len(part))
 
 

@@ -96,7 +96,7 @@ def answer(
         here = replay_journal(source.journal, number, ask.here, ask.selection, folder, progress)
         there = None
         if ask.there is not None and ask.there.is_live:
-            there = read_live(source.journal, number, ask.there, here, folder)
+            there = read_live(source.journal, number, ask.there, ask.selection, here, folder)
         elif ask.there is not None:
             there = replay_journal(source.journal, number, ask.there, ask.selection, folder, progress)
         found.append(_partial(number, here, there, ask, folder))
@@ -105,12 +105,14 @@ def answer(
 
 def _partial(number: int, here: Ran, there: Ran | None, ask: Ask, folder: Path) -> Partial:
     is_live = ask.there is not None and ask.there.is_live
-    limit = None
+    limit = there_limit = None
     if is_live and there is not None:
-        # What the engine had not decided yet when it was recorded cannot be held against it.
+        # What the engine had not decided yet when it was recorded cannot be held against it, and neither can what it
+        # decided of later entries.
         limit = max(here.settled, min(len(there.part), len(here.part)))
+        there_limit = len(here.part) if here.is_short else None
     mine, own = _answered(here, ask, limit)
-    theirs, other = (None, None) if there is None else _answered(there, ask, None, like=here)
+    theirs, other = (None, None) if there is None else _answered(there, ask, there_limit, like=here)
     partial = Partial(number, mine, theirs, here.programs, here.bad, here.entries, here.first_ms, here.end_ms)
     if there is not None and other is not None:
         partial.comparison = Comparison.empty()
@@ -118,7 +120,7 @@ def _partial(number: int, here: Ran, there: Ran | None, ask: Ask, folder: Path) 
         partial.comparison.add(chosen, here.programs)
         partial.differences = _write_differences(chosen, here, there, folder / f".differences-{number}")
         if is_live:
-            partial.unequal = _first_unequal(here, there, limit or 0)
+            partial.unequal = _first_unequal(here, there, limit or 0, there_limit)
             partial.behind = len(here.part) - (limit or 0)
     return partial
 
@@ -146,10 +148,10 @@ def _is_asked(at_ms: int, selection: Selection) -> bool:
     return from_ms <= at_ms < to_ms
 
 
-def _first_unequal(here: Ran, there: Ran, limit: int) -> str | None:
+def _first_unequal(here: Ran, there: Ran, limit: int, there_limit: int | None) -> str | None:
     """The first record, in the order decided, that was not published as it was replayed."""
-    mine, theirs = here.part.in_order(), there.part.in_order()
-    for place in range(max(limit, len(there.part))):
+    mine, theirs = here.part.in_order(), islice(there.part.in_order(), there_limit)
+    for place in range(max(limit, len(there.part) if there_limit is None else min(there_limit, len(there.part)))):
         ours, published = next(mine, None), next(theirs, None)
         if ours != published:
             one = ours if ours is not None else published

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,19 +18,21 @@ from agents.cli.backtest_options import instant
 if TYPE_CHECKING:
     from agents.recordings import RecordingInfo
 
-Bound = datetime | dict[int, int] | None
+Bound = datetime | dict[tuple[str, int], int] | None
+"""An instant, or offsets by topic ("" for the journal) and partition."""
+_OFFSET = re.compile(r"(?:([a-z-]+)/)?([0-9]+)=([0-9]+)")
 
 
 def _bound(context: click.Context, parameter: click.Parameter, value: str | None) -> Bound:
-    """An instant, or offsets as ``0=100,1=250``."""
+    """An instant, or offsets as ``0=100,1=250``, of inbound topics ``ratings/0=100``."""
     if value is None or "=" not in value:
         return instant(context, parameter, value)
-    try:
-        found = {int(number): int(offset) for number, offset in (one.split("=") for one in value.split(","))}
-    except ValueError as error:
-        raise click.BadParameter(f"{value} is neither an instant nor offsets such as 0=100,1=250") from error
-    if any(number < 0 or offset < 0 for number, offset in found.items()):
-        raise click.BadParameter("partitions and offsets are not negative")
+    found = {}
+    for one in value.split(","):
+        match = _OFFSET.fullmatch(one.strip())
+        if match is None:
+            raise click.BadParameter(f"{one} is neither an instant nor offsets such as 0=100,1=250 or ratings/0=100")
+        found[match[1] or "", int(match[2])] = int(match[3])
     return found
 
 
@@ -84,23 +87,34 @@ def command(out: Path, begin: Bound, end: Bound, resume: Path | None, topics: st
 def _record(
     out: Path, begin: Bound, end: Bound, resume: Path | None, topics: str | None, told: Callable[[int, int], None]
 ) -> RecordingInfo:
-    from agents.inbound_recorder import record_inbound
+    from agents.inbound_recorder import InboundRange, record_inbound
     from agents.recorder import Range, record_journal
     from agents.recordings import Recording
     from agents.settings import load
     from schemas.topics import INBOUND
 
     settings = load()
-    if topics is None:
-        earlier = None if resume is None else Recording(resume)
-        return record_journal(settings.kafka, settings.topics, out, told, chosen=Range(begin, end), earlier=earlier)
-    names = INBOUND if topics == "all" else tuple(one.strip() for one in topics.split(",") if one.strip())
+    earlier = None if resume is None else Recording(resume)
+    if topics is None and (earlier is None or earlier.info.topic != "inbound"):
+        chosen = Range(_of_journal(begin), _of_journal(end))
+        return record_journal(settings.kafka, settings.topics, out, told, chosen=chosen, earlier=earlier)
+    names = (
+        INBOUND if topics is None or topics == "all" else tuple(one.strip() for one in topics.split(",") if one.strip())
+    )
     unknown = [name for name in names if name not in INBOUND]
     if unknown or not names:
         raise click.BadParameter(f"known are {', '.join(INBOUND)}", param_hint="--topics")
-    if isinstance(begin, dict) or isinstance(end, dict):
-        raise click.UsageError("--from and --to of inbound topics are instants.")
-    return record_inbound(settings.kafka, settings.topics, names, out, told, begin, end)
+    if any(isinstance(bound, dict) and any(topic not in names for topic, _ in bound) for bound in (begin, end)):
+        raise click.UsageError("offsets of inbound topics name the topic, one of those recorded: ratings/0=100.")
+    return record_inbound(settings.kafka, settings.topics, names, out, told, InboundRange(begin, end), earlier)
+
+
+def _of_journal(bound: Bound) -> datetime | dict[int, int] | None:
+    if not isinstance(bound, dict):
+        return bound
+    if any(topic for topic, _ in bound):
+        raise click.UsageError("offsets of the journal name no topic: 0=100,1=250.")
+    return {number: offset for (_, number), offset in bound.items()}
 
 
 @contextmanager

@@ -37,7 +37,10 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class LiveSection(Section, frozen=True):
-    """Published interventions; those of entries up to the offset `decided` are all there, later ones in part."""
+    """Published interventions; those of entries up to the offset `decided` are all there, later ones in part.
+
+    Where `decided` lies behind the recording's end, the last of them belong to entries that were not recorded.
+    """
 
     decided: int
 
