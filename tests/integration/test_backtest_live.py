@@ -147,11 +147,10 @@ def rewrite_one_published(recording: Recording, path: Path) -> None:
         writer.close()
 
 
-def held_against_live(recording: Path, out: Path) -> dict[str, Any]:
+def held_against_live(recording: Path, out: Path, *options: str) -> dict[str, Any]:
     """Run the gate. Returns: the summary of a backtest that equals what was published."""
-    done = CliRunner().invoke(
-        backtest_command, [str(recording), "--rules", "recorded", "--against", "live", "--out", str(out), "--json"]
-    )
+    arguments = [str(recording), "--rules", "recorded", "--against", "live", "--out", str(out), "--json", *options]
+    done = CliRunner().invoke(backtest_command, arguments)
     assert done.exit_code == 0, done.output[-2_000:]
     summary: dict[str, Any] = json.loads(done.stdout)
     assert summary["comparison"]["first_unequal"] is None
@@ -192,19 +191,38 @@ def test_a_run_with_deaths_and_switches_has_zero_differences(run: Run, whole: Pa
         assert any(above) or graver[rule.id], f"{rule.id} never rose above its first stage"
 
 
-@long_form
-def test_a_range_from_the_middle_begins_with_its_state_and_has_zero_differences(
+def test_a_range_out_of_the_middle_begins_with_its_state_and_has_zero_differences(
     run: Run, whole: Path, tmp_path: Path
 ) -> None:
     everything = Recording(whole).info
     middle = {number: one.entries // 2 for number, one in enumerate(everything.partitions)}
-    info = recorded(run, tmp_path / "range.parquet", chosen=Range(begin=middle))
+    end = {number: one.entries - one.entries // 8 for number, one in enumerate(everything.partitions)}
+    info = recorded(run, tmp_path / "range.parquet", chosen=Range(begin=middle, end=end))
     assert info.begins_late
     assert [one.first_offset for one in info.partitions] == list(middle.values())
+    assert [one.end for one in info.partitions] == list(end.values())
     summary = held_against_live(tmp_path / "range.parquet", tmp_path / "out")
-    live = [one.live.rows for one in info.partitions if one.live is not None]
-    published = [one.live.rows for one in everything.partitions if one.live is not None]
-    assert 0 < summary["interventions_total"] == sum(live) < sum(published)
+    published = [one.live.rows for one in info.partitions if one.live is not None]
+    assert 0 < summary["interventions_total"] < sum(published)
+
+
+def test_a_part_of_a_recording_has_zero_differences_too(whole: Path, tmp_path: Path) -> None:
+    """Asked about fewer programs, or up to an instant, the rest of what was published is not held against it."""
+    lines = [json.loads(line) for line in _published(whole)]
+    programs = sorted({one["program_id"] for one in lines})[::2]
+    middle = sorted(one["decided_at"] for one in lines)[len(lines) // 2]
+    part = held_against_live(whole, tmp_path / "programs", "--programs", ",".join(programs))
+    assert 0 < part["interventions_total"] == sum(one["program_id"] in programs for one in lines) < len(lines)
+    begun = held_against_live(whole, tmp_path / "begun", "--to", middle)
+    assert 0 < begun["interventions_total"] < len(lines)
+
+
+def _published(whole: Path) -> Iterator[bytes]:
+    recording = Recording(whole)
+    for number in range(PARTITIONS):
+        for row in recording.live(number):
+            assert row.value is not None
+            yield row.value
 
 
 @long_form
