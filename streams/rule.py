@@ -220,6 +220,10 @@ class Rule(ABC):
     version: ClassVar[int] = 1
     klass: RuleClass
     subject: SubjectType
+    #: what closes an open intervention, in words; `name` is a parameter
+    closes: str
+    #: what is suggested in this order, as far as it fits the case
+    suggests: tuple[ActionCode, ...] = ()
     Params: type[RuleParams]
     rungs: ClassVar[tuple[Rung, ...]]
     #: facts after which the rule is asked about the subjects they touch

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streams.clock import DAY_MS, HOUR_MS
 from streams.custom import MAX_RULES, CustomParams, CustomRule, check_id, define, is_custom
-from streams.rule import Duration, Rule, RuleParams
+from streams.rule import Duration, Rule, RuleParams, format_duration, parse_duration
 from streams.rules import RULES, RULES_BY_ID
 from streams.words import DEFAULT_WORDS
 
@@ -127,8 +127,10 @@ def parse(tree: Mapping[str, Any]) -> RuleSet:
             continue
         _check_names(override, ("rules",), where, problems)
         its_own = _table(override, "rules", problems)
+        # What is wrong for everybody is said once.
+        sound = {rule_id: values for rule_id, values in rules.items() if rule_id in base or is_custom(rule_id)}
         named = [rule for rule in RULES if rule.id in its_own]
-        programs[program_id] = _rules(named, its_own, rules, f"{where}.rules", own, problems)
+        programs[program_id] = _rules(named, its_own, sound, f"{where}.rules", own, problems)
         programs[program_id] |= _custom_overrides(its_own, rules, own, f"{where}.rules", problems)
     neglect = _model(Neglect, _table(tree, "neglect", problems), "neglect", problems)
     words = _words(tree.get("words", DEFAULT_WORDS), problems)
@@ -263,9 +265,34 @@ def _model(model: type[BaseModel], values: Mapping[str, Any], where: str, proble
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
             name = ".".join(map(str, problem["loc"]))
-            words = _unknown(name, model.model_fields) if problem["type"] == "extra_forbidden" else problem["msg"]
+            words = (
+                _unknown(name, model.model_fields) if problem["type"] == "extra_forbidden" else _said(model, problem)
+            )
             problems.append(f"{where}.{name}: {words}" if name else f"{where}: {words}")
         return None
+
+
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "above"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "below"),
+}
+
+
+def _said(model: type[BaseModel], problem: Any) -> str:
+    """What is wrong with a value, in the words of a rule file."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        field = model.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+        is_duration = field is not None and parse_duration.__name__ in repr((field.metadata, field.annotation))
+        return f"should be {words} {format_duration(context[name]) if is_duration else context[name]}"
+    return str(problem["msg"]).replace("Input should be", "should be")
 
 
 def _words(tree: Any, problems: list[str]) -> dict[str, dict[str, list[str]]]:

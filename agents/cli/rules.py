@@ -1,151 +1,125 @@
-"""`ebb rules check|activate`."""
+"""`ebb rules check|diff|explain|activate|fit`."""
 
 from __future__ import annotations
 
-import tomllib
-import uuid
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agents.cli.surroundings import failures, json_option, load_settings, print_json, yes_option
+from agents.cli.rule_files import (
+    FILE,
+    SHIPPED,
+    make_console,
+    read_or_end,
+    read_rules,
+    show_differences,
+    show_problems,
+)
+from agents.cli.rules_activate import activate
+from agents.cli.surroundings import json_option, print_json
 
 if TYPE_CHECKING:
+    from streams.rule import Rule
     from streams.ruleset import RuleSet
-
-_MOST_BYTES: Final = 64 * 1024
 
 
 @click.group("rules")
 def command() -> None:
-    """Check a rule set, or put one in force. An empty file is the shipped defaults."""
+    """Check, compare and explain rule sets, fit them to history, put one in force.
+
+    An empty file is the shipped defaults.
+    """
 
 
-def _read(path: Path) -> tuple[RuleSet | None, list[str]]:
-    """The rule set of a file, or what is wrong with it."""
-    from streams.ruleset import RulesetError, parse
-
-    try:
-        return parse(tomllib.loads(path.read_text("utf-8"))), []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return None, [f"{path} is no readable TOML: {error}"]
-    except RulesetError as error:
-        return None, error.problems
-
-
-def _show_problems(path: Path, problems: list[str]) -> None:
-    click.echo(f"{path} cannot come into force:", err=True)
-    for problem in problems:
-        click.echo(f"  {problem}", err=True)
+command.add_command(activate)
 
 
 @command.command("check")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @json_option
 def check(file: Path, as_json: bool) -> None:
     """Check FILE (TOML); exit code 1 when it cannot come into force."""
-    rules, problems = _read(file)
+    rules, problems = read_rules(file)
     if as_json:
-        print_json({"valid": rules is not None, "hash": rules.hash if rules else None, "problems": problems})
-    elif rules is None:
-        _show_problems(file, problems)
-    else:
-        programs = len(rules.tree["programs"])
+        print_json({
+            "valid": rules is not None,
+            "hash": rules.hash if rules else None,
+            "problems": [problem._asdict() for problem in problems],
+        })  # fmt: skip
+    elif rules is not None:
+        programs, custom = len(rules.tree["programs"]), len(rules.custom)
         click.echo(
             f"{file} is valid: {len(rules.tree['rules'])} rules"
+            + (f", {custom} of them its own" if custom else "")
             + (f", overrides for {programs} program{'s' * (programs > 1)}" if programs else "")
             + f". Hash {rules.hash}"
         )
     if rules is None:
+        if not as_json:
+            show_problems(file, problems)
         raise SystemExit(1)
 
 
-@command.command("activate")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--scope", default="*", show_default=True, help="A program id, or * for every program without its own.")
-@click.option(
-    "--backfill",
-    type=click.Choice(["none", "silent", "emit"]),
-    default="silent",
-    show_default=True,
-    help="What becomes of conditions already true: nothing, open without delivery, open.",
-)
-@yes_option
+@command.command("diff")
+@click.argument("a")
+@click.argument("b")
 @json_option
-def activate(file: Path, scope: str, backfill: Literal["none", "silent", "emit"], yes: bool, as_json: bool) -> None:
-    """Put FILE in force from one journal entry on, the same in every worker and every replay.
+def diff(a: str, b: str, as_json: bool) -> None:
+    """Say in words what B does otherwise than A. Each is a file, or `shipped` for the defaults."""
+    from streams.differences import differences
 
-    The rule set is sent with every parameter written out, so what comes into force is what this version shows.
-    """
-    rules, problems = _read(file)
-    if rules is None:
-        _show_problems(file, problems)
-        raise SystemExit(1)
-    record = _record(rules, scope, backfill)
-    settings = load_settings()
-    where = "every program" if scope == "*" else scope
-    if not yes:
-        click.confirm(
-            f"Put {file} (hash {rules.hash}) in force for {where} on {settings.brokers}, backfill {backfill}?",
-            abort=True,
-            err=True,
-        )
-    with failures(settings):
-        offset = _send(settings, scope, record)
+    before, after = (_read_or_end(each) for each in (a, b))
+    found = differences(before, after)
     if as_json:
-        print_json({"hash": rules.hash, "scope": scope, "backfill": backfill, "offset": offset})
-    else:
-        click.echo(f"Sent as {settings.topics.real('rulesets')}/0@{offset}. It is in force once ingest has read it.")
+        print_json({"from": before.hash, "to": after.hash, "differences": [each._asdict() for each in found]})
+        return
+    if not found:
+        click.echo(f"{a} and {b} mean the same. Hash {after.hash}")
+        return
+    console = make_console()
+    console.print(f"From {a} to {b}, {len(found)} difference{'s' * (len(found) > 1)}:", highlight=False)
+    show_differences(console, [each.text for each in found])
 
 
-def _record(rules: RuleSet, scope: str, backfill: str) -> bytes:
-    import msgspec
-    from pydantic import ValidationError
+def _read_or_end(name: str) -> RuleSet:
+    from streams.ruleset import shipped
 
-    from schemas.base import instant_text
-    from schemas.rulesets import RulesetActivated
-
-    tree: dict[str, Any] = {
-        "event_id": uuid.uuid4().hex,
-        "type": "ruleset.activated",
-        "occurred_at": instant_text(datetime.now(UTC)),
-        "ruleset": rules.tree,
-        "scope": scope,
-        "backfill": backfill,
-    }
-    value = msgspec.json.encode(tree)
-    try:
-        RulesetActivated.model_validate_json(value)
-    except ValidationError as error:
-        words = "; ".join(problem["msg"] for problem in error.errors(include_input=False, include_url=False))
-        raise click.BadParameter(words, param_hint="--scope") from error
-    if len(value) > _MOST_BYTES:
-        raise click.ClickException(
-            f"The rule set has {len(value):,} bytes written out, a record may have {_MOST_BYTES:,}: "
-            "activate overrides of programs by --scope instead."
-        )
-    return value
+    if name == SHIPPED:
+        return shipped()
+    path = Path(name)
+    if not path.is_file():
+        raise click.BadParameter(f"there is no file {name}; `{SHIPPED}` stands for the defaults")
+    return read_or_end(path)
 
 
-def _send(settings: Any, scope: str, value: bytes) -> int:
-    from confluent_kafka import KafkaException, Producer
+@command.command("explain")
+@click.argument("rule_id", metavar="RULE")
+@click.option("--rules", "file", type=FILE, help="A rule file: its parameters, and the rules it defines itself.")
+@json_option
+def explain(rule_id: str, file: Path | None, as_json: bool) -> None:
+    """Say what RULE sees, when it speaks, what ends it, what it suggests, and what its parameters are."""
+    from agents.cli.rules_page import page, tree
+    from streams.ruleset import shipped
 
-    answers: list[tuple[Any, Any]] = []
-    producer = Producer(settings.kafka.confluent() | {"acks": "all", "enable.idempotence": True, "log_level": 0})
-    producer.produce(
-        settings.topics.real("rulesets"),
-        key=scope.encode(),
-        value=value,
-        partition=0,
-        on_delivery=lambda error, message: answers.append((error, message)),
-    )
-    producer.flush(15)
-    if not answers:
-        raise TimeoutError("no answer within 15 s")
-    error, message = answers[0]
-    if error is not None:
-        raise KafkaException(error)
-    offset: int = message.offset()
-    return offset
+    rules = shipped() if file is None else read_or_end(file)
+    rule = _find(rule_id, rules)
+    if as_json:
+        print_json(tree(rule, rules))
+        return
+    make_console().print(page(rule, rules))
+
+
+def _find(rule_id: str, rules: RuleSet) -> Rule:
+    from difflib import get_close_matches
+
+    from streams.rules import RULES_BY_ID
+
+    known: dict[str, Any] = {**RULES_BY_ID, **{rule.id: rule for rule in rules.custom.values()}}
+    if rule_id in known:
+        found: Rule = known[rule_id]
+        return found
+    near = get_close_matches(rule_id, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+    own = ", with the file that defines it: --rules FILE" if rule_id.startswith("custom.") else ""
+    raise click.BadParameter(f"there is no rule {rule_id}{own}; {hint}", param_hint="RULE")

@@ -51,9 +51,6 @@ class CustomParams(RuleParams):
     says: str = Field(min_length=1, max_length=160, description="what is said when it is true, without a full stop")
     severity: SeverityName = Field(default="notice", description="how grave it is")
     audience: AudienceName = Field(default="coordinator", description="whom it is for")
-    review_list: bool = Field(
-        default=False, description="only shows in the review and the console, is not sent by itself"
-    )
     hold: Duration = Field(
         default=0, description="how long the condition has to be true before it opens, in plain time"
     )
@@ -97,6 +94,7 @@ class CustomRule(Rule):
     """One rule of a rule set, over the parameters it has in any program."""
 
     Params = CustomParams
+    closes = "the condition is false"
     rungs: ClassVar[tuple[Rung, ...]] = (Rung(None, Severity.INFO),)
     needs_active = True
 
@@ -177,7 +175,6 @@ class CustomRule(Rule):
             pair_ids=pairs,
             participant_ids=people,
             audience=params.audience,
-            review_list=params.review_list,
         )
 
 

@@ -62,6 +62,8 @@ class CleanupDue(Rule):
     code = 21
     klass = "preventive"
     subject = "program"
+    closes = "nobody is left on the list"
+    suggests = ("send_probe", "bulk_clean_up")
     Params = CleanupDueParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = _CONTACTS | {f.ParticipantChanged, f.ProgramChanged, f.ActionTaken}

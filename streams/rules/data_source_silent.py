@@ -49,6 +49,7 @@ class DataSourceSilent(Rule):
     code = 29
     klass = "operations"
     subject = "program"
+    closes = "facts arrive again"
     Params = DataSourceSilentParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = frozenset()

@@ -83,6 +83,8 @@ class FirstMeetingMissing(Rule):
     code = 2
     klass = "reactive"
     subject = "pair"
+    closes = "a held meeting"
+    suggests = ("send_reminder", "reach_out", "rematch")
     Params = FirstMeetingMissingParams
     rungs = (
         Rung("not_scheduled", Severity.NOTICE),

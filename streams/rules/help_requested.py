@@ -48,6 +48,8 @@ class HelpRequested(Rule):
     code = 13
     klass = "reactive"
     subject = "participant"
+    closes = "a coordinator"
+    suggests = ("reach_out", "rematch")
     Params = HelpRequestedParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = frozenset({f.HelpRequested})

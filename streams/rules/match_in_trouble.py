@@ -65,6 +65,8 @@ class MatchInTrouble(Rule):
     code = 8
     klass = "reactive"
     subject = "pair"
+    closes = "no sign of trouble for `clear_after`, or a rating of 4 or 5 by whoever gave a sign"
+    suggests = ("reach_out", "rematch")
     Params = MatchInTroubleParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({

@@ -54,6 +54,8 @@ class MatchRematchSuggested(Rule):
     code = 9
     klass = "reactive"
     subject = "pair"
+    closes = "a held meeting and a rating of 4 or 5"
+    suggests = ("rematch",)
     Params = MatchRematchSuggestedParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({f.ActionTaken, f.HelpRequested, f.MeetingHeld, f.RatingSubmitted})

@@ -37,6 +37,8 @@ class MeetingRepeatedlyPostponed(Rule):
     code = 11
     klass = "reactive"
     subject = "pair"
+    closes = "a held meeting"
+    suggests = ("reach_out", "rematch")
     Params = MeetingRepeatedlyPostponedParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.MeetingRescheduled, f.MeetingCancelled, f.MeetingHeld})

@@ -79,6 +79,8 @@ class MeetingRhythmLost(Rule):
     code = 31
     klass = "reactive"
     subject = "pair"
+    closes = "a held or booked meeting"
+    suggests = ("reach_out", "rematch")
     Params = MeetingRhythmLostParams
     rungs = (Rung(None, Severity.NOTICE), Rung(None, Severity.WARNING))
     reads = frozenset({f.MeetingHeld, *_VERBS})

@@ -61,6 +61,8 @@ class PairQuiet(Rule):
     code = 12
     klass = "reactive"
     subject = "pair"
+    closes = "any contact of a partner that names the pair"
+    suggests = ("reach_out", "rematch")
     Params = PairQuietParams
     rungs = (Rung(None, Severity.INFO, review_list=True), Rung(None, Severity.WARNING))
     reads = frozenset({

@@ -70,6 +70,8 @@ class PairSentimentSlowdown(Rule):
     code = 4
     klass = "reactive"
     subject = "pair"
+    closes = "a submission of the pair"
+    suggests = ("reach_out", "rematch")
     Params = PairSentimentSlowdownParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted, f.SentimentSubmitted, f.SurveySent})

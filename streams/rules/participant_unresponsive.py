@@ -64,6 +64,8 @@ class ParticipantUnresponsive(Rule):
     code = 5
     klass = "reactive"
     subject = "participant"
+    closes = "any contact of that person"
+    suggests = ("reach_out", "rematch", "mark_unavailable", "remove")
     Params = ParticipantUnresponsiveParams
     rungs = (
         Rung("unresponsive", Severity.WARNING),

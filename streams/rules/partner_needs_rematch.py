@@ -57,6 +57,8 @@ class PartnerNeedsRematch(Rule):
     code = 10
     klass = "reactive"
     subject = "participant"
+    closes = "a new active pair"
+    suggests = ("reach_out", "rematch")
     Params = PartnerNeedsRematchParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = frozenset({f.PairChanged, f.PairDeleted, f.ParticipantChanged})

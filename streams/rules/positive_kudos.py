@@ -33,6 +33,7 @@ class PositiveKudos(Rule):
     code = 16
     klass = "positive"
     subject = "participant"
+    closes = "at once: the news is all there is"
     Params = PositiveKudosParams
     rungs = (Rung(None, Severity.INFO),)
     reads = frozenset({f.RatingSubmitted})

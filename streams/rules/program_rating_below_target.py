@@ -39,6 +39,8 @@ class ProgramRatingBelowTarget(Rule):
     code = 17
     klass = "program"
     subject = "program"
+    closes = "a mean of at least `recover`"
+    suggests = ("broadcast_check_in", "send_probe")
     Params = ProgramRatingBelowTargetParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({f.RatingSubmitted})

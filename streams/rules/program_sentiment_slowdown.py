@@ -63,6 +63,8 @@ class ProgramSentimentSlowdown(Rule):
     code = 3
     klass = "program"
     subject = "program"
+    closes = "`recover_weeks` weeks of normal inflow, all after the alarm"
+    suggests = ("broadcast_check_in", "send_probe")
     Params = ProgramSentimentSlowdownParams
     rungs = (Rung(None, Severity.WARNING), Rung(None, Severity.HIGH))
     reads = frozenset({

@@ -26,6 +26,7 @@ class ProgramSentimentStarted(Rule):
     code = 19
     klass = "program"
     subject = "program"
+    closes = "at once: the news is all there is"
     Params = ProgramSentimentStartedParams
     rungs = (Rung(None, Severity.INFO),)
     reads = frozenset({f.RatingSubmitted, f.SentimentSubmitted})

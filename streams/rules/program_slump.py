@@ -71,6 +71,8 @@ class ProgramSlump(Rule):
     code = 28
     klass = "program"
     subject = "program"
+    closes = "fewer than two signs for `clear_for`"
+    suggests = ("open_playbook", "broadcast_check_in", "send_probe", "reach_out")
     Params = ProgramSlumpParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = frozenset({f.PairChanged, f.ParticipantChanged, f.ProgramChanged})

@@ -77,6 +77,8 @@ class ProgramTemperatureLow(Rule):
     code = 18
     klass = "program"
     subject = "program"
+    closes = "a share of at least `recover_share` and a mean of at least `mean` for `recover_for`"
+    suggests = ("broadcast_check_in", "send_probe")
     Params = ProgramTemperatureLowParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({f.RatingSubmitted, f.SentimentSubmitted})

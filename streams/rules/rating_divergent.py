@@ -32,6 +32,8 @@ class RatingDivergent(Rule):
     code = 7
     klass = "reactive"
     subject = "pair"
+    closes = "latest ratings that differ by less than `gap`"
+    suggests = ("reach_out", "rematch")
     Params = RatingDivergentParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted})

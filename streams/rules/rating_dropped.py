@@ -45,6 +45,8 @@ class RatingDropped(Rule):
     code = 6
     klass = "reactive"
     subject = "pair_member"
+    closes = "a later rating within 1 of the old one"
+    suggests = ("reach_out", "rematch")
     Params = RatingDroppedParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted})

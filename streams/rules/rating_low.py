@@ -55,6 +55,8 @@ class RatingLow(Rule):
     code = 1
     klass = "reactive"
     subject = "pair_member"
+    closes = "a later rating of 4 or 5 of the same kind by the same person"
+    suggests = ("reach_out", "rematch")
     Params = RatingLowParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.RatingSubmitted})

@@ -50,6 +50,8 @@ class RelaunchCarryoverRisk(Rule):
     code = 27
     klass = "preventive"
     subject = "program"
+    closes = "the share is at most `share` again"
+    suggests = ("send_reminder", "offer_opt_out", "bulk_clean_up")
     Params = RelaunchCarryoverRiskParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = _CONTACTS | {f.ProgramChanged, f.ProgramEnded, f.ParticipantChanged}

@@ -53,6 +53,8 @@ class RelaunchOptOutOpen(Rule):
     code = 26
     klass = "preventive"
     subject = "program"
+    closes = "everybody has answered"
+    suggests = ("offer_opt_out", "send_reminder", "reach_out")
     Params = RelaunchOptOutOpenParams
     rungs = (
         Rung("open", Severity.NOTICE),

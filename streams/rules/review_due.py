@@ -64,6 +64,8 @@ class ReviewDue(Rule):
     code = 20
     klass = "program"
     subject = "program"
+    closes = "a review that a coordinator records (`review_done`)"
+    suggests = ("reach_out",)
     Params = ReviewDueParams
     rungs = (Rung("due", Severity.NOTICE), Rung("overdue", Severity.WARNING))
     reads = frozenset({f.RatingSubmitted, f.SentimentSubmitted, f.ActionTaken})

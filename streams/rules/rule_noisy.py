@@ -56,6 +56,7 @@ class RuleNoisy(Rule):
     code = 30
     klass = "operations"
     subject = "program"
+    closes = "every rule that was named is called useful in at least `recover` of the answers"
     Params = RuleNoisyParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.ActionTaken})

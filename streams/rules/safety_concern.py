@@ -45,6 +45,8 @@ class SafetyConcern(Rule):
     code = 14
     klass = "safety"
     subject = "participant"
+    closes = "a coordinator"
+    suggests = ("reach_out",)
     Params = SafetyConcernParams
     rungs = (Rung(None, Severity.CRITICAL),)
     reads = frozenset(_IN)

@@ -32,6 +32,8 @@ class SelfMatchRepeatedDecliner(Rule):
     code = 24
     klass = "preventive"
     subject = "participant"
+    closes = "no refusal for `window`"
+    suggests = ("reach_out", "mark_unavailable")
     Params = SelfMatchRepeatedDeclinerParams
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.MatchRequestDeclined})

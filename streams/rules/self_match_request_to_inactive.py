@@ -39,6 +39,8 @@ class SelfMatchRequestToInactive(Rule):
     code = 22
     klass = "preventive"
     subject = "participant"
+    closes = "they answer, or the request is withdrawn"
+    suggests = ("reach_out", "send_reminder", "mark_unavailable")
     Params = SelfMatchRequestToInactiveParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({f.MatchRequestSent, f.MatchRequestAccepted, f.MatchRequestDeclined, f.MatchRequestWithdrawn})

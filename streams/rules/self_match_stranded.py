@@ -30,6 +30,8 @@ class SelfMatchStranded(Rule):
     code = 25
     klass = "preventive"
     subject = "participant"
+    closes = "a request is accepted, or they get a pair"
+    suggests = ("reach_out", "rematch")
     Params = SelfMatchStrandedParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = frozenset({

@@ -42,6 +42,8 @@ class SelfMatchUnresponsiveCandidate(Rule):
     code = 23
     klass = "preventive"
     subject = "participant"
+    closes = "they answer a request"
+    suggests = ("send_reminder", "reach_out", "mark_unavailable")
     Params = SelfMatchUnresponsiveCandidateParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({

@@ -60,6 +60,8 @@ class SurveyUnanswered(Rule):
     code = 15
     klass = "reactive"
     subject = "participant"
+    closes = "none of the missed surveys is left unanswered"
+    suggests = ("send_reminder",)
     Params = SurveyUnansweredParams
     rungs = (
         Rung("reminder", Severity.INFO, audience="participant"),

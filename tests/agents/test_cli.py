@@ -120,8 +120,8 @@ def test_a_wrong_rule_set_fails_the_check_naming_every_problem(ebb: Shell) -> No
     (ebb.folder / "rules.toml").write_text('rul = 1\n[rules."rating.lo"]\n')
     result = ebb("rules", "check", "rules.toml")
     assert result.exit_code == 1
-    assert "did you mean rules?" in result.output
-    assert "did you mean rating.low?" in result.output
+    assert "rules.toml:1: rul: unknown name, did you mean rules?" in result.output
+    assert 'rules.toml:2: rules."rating.lo": unknown name, did you mean rating.low?' in result.output
     assert ebb("rules", "activate", "rules.toml", "--yes").exit_code == 1
 
 
@@ -135,13 +135,19 @@ def test_a_file_that_is_no_toml_fails_the_check(ebb: Shell) -> None:
 
 def test_an_activation_asks_first_and_sends_the_expanded_rule_set(connected: Shell) -> None:
     (connected.folder / "rules.toml").write_text('[rules."rating.low"]\nenabled = false\n')
-    assert connected("rules", "activate", "rules.toml", answer="n\n").exit_code == 1
+    refused = connected("rules", "activate", "rules.toml", answer="n\n")
+    assert refused.exit_code == 1
+    assert "rating.low is switched off; what it has open is resolved" in refused.output
+    assert "What is already true of it opens without being sent" in refused.output
     result = connected("rules", "activate", "rules.toml", "--backfill", "none", "--json", answer="y\n")
     assert result.exit_code == 0, result.output
     sent = json.loads(result.stdout[result.stdout.index("{") :])
     assert sent["scope"] == "*"
     assert sent["hash"] != ruleset.shipped().hash
     assert ebb_ready(connected)
+    again = connected("rules", "activate", "rules.toml", "--scope", "p-nowhere", answer="n\n")
+    assert "means what is in force in program p-nowhere already" in again.output
+    assert "No program p-nowhere is known" in again.output
 
 
 def ebb_ready(shell: Shell) -> bool:

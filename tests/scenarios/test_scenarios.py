@@ -7,6 +7,7 @@ import pytest
 
 from schemas import outbound
 from schemas.base import to_ms
+from streams.rules import RULES_BY_ID
 from tests.scenarios.runner import START, load, offset_ms, run, scenario_files
 
 
@@ -43,3 +44,6 @@ def test_scenario_gives_exactly_the_decisions_it_expects(path: Path) -> None:
     assert got == expected
     extra = [(record.change, record.stage, (at - start_ms) / 86_400_000) for at, record in decisions[len(expected) :]]
     assert not extra, "decisions that the scenario does not expect"
+    rule = RULES_BY_ID[scenario["rule"]]
+    suggested = [[action.code for action in record.actions] for _, record in decisions]
+    assert all(code in rule.suggests for codes in suggested for code in codes), "actions that the rule does not name"

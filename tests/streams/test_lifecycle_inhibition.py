@@ -160,6 +160,7 @@ class Slump(Rule):
     code = 9_999
     klass = "program"
     subject = "program"
+    closes = "no low rating"
     Params = RuleParams
     rungs = (Rung(None, Severity.HIGH),)
     reads = frozenset({f.ActivitySignedIn})

@@ -311,7 +311,7 @@ def test_a_rule_set_without_custom_rules_is_what_it_was() -> None:
     ("table", "problem"),
     [
         ({"custom.Bad": {}}, 'rules."custom.Bad": the id of a custom rule is custom.<name>'),
-        ({QUIET: {"when": "has_met"}}, f'rules."{QUIET}".subject: Field required'),
+        ({QUIET: {"when": "has_met"}}, f'rules."{QUIET}".subject: is missing'),
         ({QUIET: rules()["rules"][QUIET] | {"sevrity": "high"}}, "did you mean severity?"),
         ({QUIET: rules()["rules"][QUIET] | {"severity": "critical"}}, "'warning' or 'high'"),
         ({QUIET: rules()["rules"][QUIET] | {"when": "has_mett"}}, "did you mean has_met?"),
