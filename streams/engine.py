@@ -35,7 +35,7 @@ from streams.erase import erase, names_erased
 from streams.fold import NOBODY, Touched, fold, is_repeat
 from streams.fold.gone import watch_person
 from streams.fold.reference import partners_of
-from streams.judging import Judging, readers
+from streams.judging import Judging
 from streams.outcome import Flush, Message
 from streams.rule import Moment
 from streams.ruleset import RuleSet
@@ -211,7 +211,7 @@ class Engine:
         for rule, subject in erase(view, participant_id):
             lifecycle.close(rule, subject, judging.context(rule, view, moment), judging.out, "erased")
         judging.begin()
-        judging.judge_touched(view, readers(view, f.ParticipantChanged), left_behind, moment)
+        judging.judge_touched(view, f.ParticipantChanged, left_behind, moment)
         for pair_id in pair_ids:
             if (pair := view.pair(pair_id)) is not None:
                 judging.wake_withheld(view, view.pair_key(pair_id), pair, moment)
@@ -305,15 +305,15 @@ class Engine:
         if type(fact) is f.ParticipantChanged:
             self._watch(view, fact.participant_id)
         judging, now_ms = self._judging, self.state.clock.now_ms
-        asked = readers(view, type(fact))
-        is_action = type(fact) is f.ActionTaken
-        if asked or is_action:
+        kind = type(fact)
+        is_action = kind is f.ActionTaken
+        if view.readers[kind] or is_action:
             moment = Moment(arrived_ms, now_ms, fact, ref, touched, flags=flags)
             judging.begin()
             if is_action:
-                judging.act(view, asked, touched, moment)
+                judging.act(view, touched, moment)
             else:
-                judging.judge_touched(view, asked, touched, moment)
+                judging.judge_touched(view, kind, touched, moment)
             judging.follow_up(moment)
         if touched.everybody and view.program.active_pairs:
             self.state.add_sweep(Sweep(view.program_id, arrived_ms, now_ms, "", [], ref=ref))

@@ -6,11 +6,13 @@ that listen to the changed rule are asked about the same people, and what the ch
 now on, is brought in line (`streams.inhibition`).
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 import schemas.facts as f
+from schemas.interventions import SubjectType
 from streams import lifecycle, ruleset
 from streams.clock import DAY_MS
 from streams.coordination import act, join
@@ -41,9 +43,42 @@ def _reads(rule: Rule, kind: type) -> bool:
     return kind in rule.reads or (kind is f.ParticipantChanged and rule.needs_active and rule.subject != "program")
 
 
-READERS: Final[dict[type, tuple[Rule, ...]]] = {
-    kind: tuple(rule for rule in RULES if _reads(rule, kind)) for kind in f.TYPES.values()
+class Reader(NamedTuple):
+    """A rule that reads a kind of fact: about whom, and how it says that a fact is none of its business (`concerns` of
+    a program rule, `is_idle` of another; None when it never does)."""
+
+    rule: Rule
+    about: SubjectType
+    guard: Callable[[Any, Any], bool] | None
+
+
+def _reader(rule: Rule) -> Reader:
+    if rule.subject == "program":
+        return Reader(rule, "program", rule.concerns if type(rule).concerns is not Rule.concerns else None)
+    guard = rule.is_idle if type(rule).is_idle is not Rule.is_idle else None
+    return Reader(rule, "participant" if rule.subject == "participant" else "pair", guard)
+
+
+Readers = dict[type, tuple[Reader, ...]]
+_READERS: Final[Readers] = {
+    kind: tuple(_reader(rule) for rule in RULES if _reads(rule, kind) and not rule.across) for kind in f.TYPES.values()
 }
+
+
+def _readers(params: tuple[RuleParams, ...], rules: RuleSet) -> Readers:
+    """Who is asked after each kind of fact: the catalogue's rules, then those that the rule set defines itself. A rule
+    that is switched off is not: what it left behind was put in order by the sweep over what its rule set changed."""
+    own = [_reader(rule) for rule in rules.custom.values()]
+    return {
+        kind: tuple(
+            reader
+            for reader in (*known, *(each for each in own if kind in each.rule.reads))
+            if params[reader.rule.place].enabled
+        )
+        for kind, known in _READERS.items()
+    }
+
+
 #: rule id → the rules that listen to it
 _LISTENERS: Final[dict[str, tuple[Rule, ...]]] = {
     rule.id: tuple(each for each in RULES if rule.id in each.listens) for rule in RULES
@@ -53,18 +88,10 @@ _LISTENERS: Final[dict[str, tuple[Rule, ...]]] = {
 _ABSENCE: Final = tuple(rule.code for rule in RULES if rule.is_absence)
 
 
-def readers(view: View, kind: type) -> tuple[Rule, ...]:
-    """The rules that are asked after a kind of fact in a program."""
-    known = READERS[kind]
-    if not view.custom:
-        return known
-    return known + tuple(rule for rule in view.custom.values() if kind in rule.reads)
-
-
 class Judging:
     """Rule sets in force, views of programs and the decisions not handed over yet, of one journal partition."""
 
-    __slots__ = ("_begun", "_heard", "fixed", "out", "rulesets", "state", "views")
+    __slots__ = ("_begun", "_heard", "_readers", "fixed", "out", "rulesets", "state", "views")
 
     def __init__(self, state: Partition, fixed: RuleSet | None) -> None:
         self.state = state
@@ -72,6 +99,8 @@ class Judging:
         self.views: dict[str, View] = {}
         self.rulesets: dict[str, RuleSet] = {}
         self.fixed = fixed
+        #: parameters of all rules (by identity) → whom they let be asked
+        self._readers: dict[int, tuple[tuple[RuleParams, ...], Readers]] = {}
         #: where the decisions of this occasion begin in `out`
         self._begun = 0
         #: whose episodes changed in this occasion, where that concerns other rules: rule, record's key, the record
@@ -82,14 +111,22 @@ class Judging:
         view = self.views.get(program_id)
         if view is None:
             view = self.views[program_id] = View(self.state, program_id)
-            rules = self.rules_for(program_id)
-            view.custom = rules.custom
-            params = rules.params(_SLOWDOWN, program_id)
+            view.rules = self.rules_for(program_id)
+            view.custom = view.rules.custom
+            view.params = view.rules.all_params(program_id)
+            view.readers = self._readers_for(view.params, view.rules)
+            params = view.params[_SLOWDOWN.place]
             assert isinstance(params, ProgramSentimentSlowdownParams)
             view.answer_days = params.answer_days
             if self.fixed is None:
                 view.forgotten = self._forgotten(program_id)
         return view
+
+    def _readers_for(self, params: tuple[RuleParams, ...], rules: RuleSet) -> Readers:
+        found = self._readers.get(id(params))
+        if found is None or found[0] is not params:
+            found = self._readers[id(params)] = (params, _readers(params, rules))
+        return found[1]
 
     def _forgotten(self, program_id: str) -> dict[int, int]:
         """Instants before which facts do not count in a program, by rule code (ms UTC)."""
@@ -112,8 +149,7 @@ class Judging:
         return list(self.rulesets.values()) if self.fixed is None else [self.fixed]
 
     def context(self, rule: Rule, view: View, moment: Moment) -> lifecycle.Context:
-        rules = self.rules_for(view.program_id)
-        return lifecycle.Context(view, rules.params(rule, view.program_id), rules, moment)
+        return lifecycle.Context(view, view.params[rule.place], view.rules, moment)
 
     # -- occasions
 
@@ -121,31 +157,39 @@ class Judging:
         """A new occasion begins."""
         self._begun = len(self.out)
 
-    def judge_touched(self, view: View, rules: tuple[Rule, ...], touched: Touched, moment: Moment) -> None:
-        """Ask rules about everything that a fact touched."""
-        pairs: list[tuple[bytes, Record]] | None = None
-        people: list[tuple[bytes, Record]] | None = None
-        for rule in rules:
-            if rule.subject == "program":
-                if rule.concerns(view, moment):
+    def judge_touched(self, view: View, kind: type, touched: Touched, moment: Moment) -> None:
+        """Ask the rules that read a kind of fact about everything that one touched."""
+        fact = moment.fact
+        pairs: list[Subject] | None = None
+        people: list[Subject] | None = None
+        for rule, about, guard in view.readers[kind]:
+            if about == "program":
+                if guard is None or guard(view, moment):
                     self.judge_record(rule, view, view.program_key, view.program, moment)
                 continue
             # Looked up once for all rules, and only when one of them wants to know.
-            if rule.subject == "participant":
+            if about == "participant":
                 if people is None:
-                    found = [(view.participant_key(each), view.participant(each)) for each in touched.participants]
-                    people = [(key, person) for key, person in found if person is not None]
+                    people = [
+                        Subject("participant", view.participant_key(each), person, each)
+                        for each in touched.participants
+                        if (person := view.participant(each)) is not None
+                    ]
                 concerned = people
             else:
                 if pairs is None:
-                    known = [(view.pair_key(each), view.pair(each)) for each in touched.pairs]
-                    pairs = [(key, pair) for key, pair in known if pair is not None]
+                    pairs = [
+                        Subject("pair", view.pair_key(each), pair, each)
+                        for each in touched.pairs
+                        if (pair := view.pair(each)) is not None
+                    ]
                 concerned = pairs
-            for key, record in concerned:
-                if not _passes_by(rule, record, moment):
-                    self.judge_record(rule, view, key, record, moment)
+            for subject in concerned:
+                record = subject.record
+                if guard is None or not guard(record, fact) or (record.episodes and _has_lived(rule, record)):
+                    self.judge_record(rule, view, subject.key, record, moment, subject=subject)
 
-    def act(self, view: View, rules: tuple[Rule, ...], touched: Touched, moment: Moment) -> None:
+    def act(self, view: View, touched: Touched, moment: Moment) -> None:
         """Let a coordinator's action do what it does to open interventions, and ask the rules about whom it touched."""
 
         def context_of(rule: Rule, view: View) -> lifecycle.Context:
@@ -156,7 +200,7 @@ class Judging:
         for acted in concerned:
             self._hear(acted.rule, view, acted.key, acted.record)
             self._save(acted.key, acted.record)
-        self.judge_touched(view, rules, touched, moment)
+        self.judge_touched(view, type(moment.fact), touched, moment)
         for acted in concerned:
             join(acted, self.context(acted.rule, view, moment), self.out)
             self._save(acted.key, acted.record)
@@ -194,19 +238,35 @@ class Judging:
             self._heard.append((rule, view, key, record))
 
     def judge_record(
-        self, rule: Rule, view: View, key: bytes, record: Record, moment: Moment, backfill: str = ""
+        self,
+        rule: Rule,
+        view: View,
+        key: bytes,
+        record: Record,
+        moment: Moment,
+        backfill: str = "",
+        subject: Subject | None = None,
     ) -> None:
-        """Judge every subject of a rule that this record remembers, and set the rule's timer in it."""
+        """Judge every subject of a rule that this record remembers, and set the rule's timer in it.
+
+        Args:
+            subject: the record as a subject, where the caller has it at hand.
+        """
         if rule.across != (view.program_id == ACROSS):
             return
         look_ms: int | None = None
-        at_first = len(self.out)
-        for subject in rule.subjects(key, record) or subjects_of(rule, key, record):
-            before = len(self.out)
+        out = self.out
+        at_first = len(out)
+        if subject is None or rule.subject == "pair_member":
+            subjects = rule.subjects(key, record) or subjects_of(rule, key, record)
+        else:
+            subjects = (subject,)
+        for subject in subjects:
+            before = len(out)
             try:
                 look = self._judge(rule, view, subject, moment, backfill)
             except Exception as error:  # noqa: BLE001
-                del self.out[before:]
+                del out[before:]
                 self.state.note_fault(rule.id, error)
                 # Skipped for this entry, but not for good: the timer that may have fired is not lost.
                 look = max(moment.now_ms, 0) + RETRY_MS
@@ -217,12 +277,11 @@ class Judging:
             record.timers[rule.code] = max(look_ms, moment.now_ms + 1)
         else:
             record.timers.pop(rule.code, None)
-        if len(self.out) > at_first:
+        if len(out) > at_first:
             self._hear(rule, view, key, record)
             if rule.across:
-                self._turn_clocks(moment, has_closed=any(each.record.resolution for each in self.out[at_first:]))
-        self.state.table.touch(key)
-        self.state.rearm(key, record)
+                self._turn_clocks(moment, has_closed=any(each.record.resolution for each in out[at_first:]))
+        self._save(key, record)
 
     def remove(self, rule: Rule, params: RuleParams, view: View, key: bytes, record: Record, moment: Moment) -> None:
         """A rule is there no more: what it left open on a record resolves."""
@@ -277,44 +336,48 @@ class Judging:
     # -- one subject
 
     def _judge(self, rule: Rule, view: View, subject: Subject, moment: Moment, backfill: str) -> int | None:
-        rules = self.rules_for(view.program_id)
-        params = rules.params(rule, view.program_id)
-        context = lifecycle.Context(view, params, rules, moment, backfill)
+        params, record = view.params[rule.place], subject.record
         if not params.enabled:
             rule.forget(view, subject)
-            lifecycle.switch_off(rule, subject, context, self.out)
+            lifecycle.switch_off(rule, subject, self.context(rule, view, moment), self.out)
             return None
-        record = subject.record
         if isinstance(record, PairState):
             if not record.is_active:
                 rule.rest(view, subject, params, moment)
-                lifecycle.close(rule, subject, context, self.out, "pair_closed")
+                lifecycle.close(rule, subject, self.context(rule, view, moment), self.out, "pair_closed")
                 return None
             if subject.member and record.member(subject.member) is None:
-                lifecycle.leave(rule, subject, context, self.out)
+                lifecycle.leave(rule, subject, self.context(rule, view, moment), self.out)
                 record.drop_episode(rule.code, subject.member)
                 return None
             if rule.needs_active and not ((record.one_to_one or not rule.is_absence) and _all_active(view, record)):
                 rule.rest(view, subject, params, moment)
-                lifecycle.leave(rule, subject, context, self.out)
+                lifecycle.leave(rule, subject, self.context(rule, view, moment), self.out)
                 return None
         elif rule.needs_active and isinstance(record, ParticipantState) and not record.is_active:
             rule.rest(view, subject, params, moment)
-            lifecycle.leave(rule, subject, context, self.out)
+            lifecycle.leave(rule, subject, self.context(rule, view, moment), self.out)
             return None
-        events = rule.update(view, subject, params, moment)
-        if events:
-            moment = replace(moment, events=events)
-            context = replace(context, moment=moment)
+        if rule.learns:
+            events = rule.update(view, subject, params, moment)
+            if events:
+                moment = replace(moment, events=events)
         verdict = rule.judge(view, subject, params, moment)
+        if not verdict.rung and not (record.episodes and _has_lived(rule, record)):
+            return verdict.look_ms  # nothing was, nothing is: by far the most frequent case
+        context = lifecycle.Context(view, params, view.rules, moment, backfill)
         if backfill and not verdict.rung:
             lifecycle.close(rule, subject, context, self.out, "rule_changed")
         return lifecycle.move(rule, subject, verdict, context, self.out)
 
 
-def _passes_by(rule: Rule, record: Record, moment: Moment) -> bool:
-    """Whether a fact means nothing to a rule on a record, so that it need not be asked."""
-    return rule.is_idle(record, moment.fact) and all(each.rule != rule.code for each in record.episodes)
+def _has_lived(rule: Rule, record: Record) -> bool:
+    """Whether a record remembers an episode of a rule, open or closed, of whomever."""
+    code = rule.code
+    for each in record.episodes:  # a loop: this is asked for every rule and fact  # noqa: SIM110
+        if each.rule == code:
+            return True
+    return False
 
 
 def _in_order(episodes: list[Episode], view: View) -> list[tuple[Rule, Episode]]:

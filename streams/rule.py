@@ -81,6 +81,14 @@ class RuleParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, name) for name in type(self).model_fields))
+
+    def __hash__(self) -> int:
+        """Parameters are keys of what rules derive from them, and asked for with every judgement: hashed once."""
+        return self._hash
+
     enabled: bool = Field(default=True, description="whether the rule is evaluated at all")
     mode: Literal["live", "shadow"] = Field(
         default="live", description="shadow: evaluated and written, never delivered"
@@ -241,6 +249,8 @@ class Rule(ABC):
     inhibits: ClassVar[frozenset[str]] = frozenset()
     #: looks across programs: its subjects stand in the record of the program `*`, and it is asked of no other
     across: ClassVar[bool] = False
+    #: has a detector (`update`); found out by itself
+    learns: ClassVar[bool] = False
     #: neglect escalates without changing the audience
     keeps_audience: ClassVar[bool] = False
     #: fires on a fact: earlier facts are forgotten when it is switched on with backfill `none`
@@ -255,6 +265,7 @@ class Rule(ABC):
         super().__init_subclass__(**options)
         if "id" in vars(cls):
             CODES[cls.id] = cls.code
+            cls.learns = cls.update is not Rule.update
             if "needs_active" not in vars(cls):
                 cls.needs_active = cls.is_absence or cls.id.startswith(("self_match.", "match."))
 

@@ -78,6 +78,10 @@ class RuleSet:
         """Parameters of a rule in a program."""
         return self._programs.get(program_id, self._base)[rule.place]
 
+    def all_params(self, program_id: str) -> tuple[RuleParams, ...]:
+        """Parameters of all rules in a program, by their place in `RULES`; the same object each time."""
+        return self._programs.get(program_id, self._base)
+
     def changes(self, former: "RuleSet", program_id: str = "") -> list[int]:
         """Codes of the rules that are told anything else than by a former rule set: in one program, or in all
         without an override."""

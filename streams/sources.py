@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
+from streams.clock import FACT_TOPICS
 from streams.detectors.renewal import hear as hear_fact
-from streams.detectors.renewal import start_source
+from streams.detectors.renewal import source_due_ms, start_source
 from streams.inhibition import ACROSS
 from streams.judging import Judging
 from streams.rule import Moment
@@ -20,6 +21,7 @@ from streams.state.source import MAX_SILENCES, SourceState
 from streams.state.table import source_key
 
 _RULE: Final = RULES_BY_ID["data.source_silent"]
+_KEYS: Final = {topic: source_key(topic) for topic in FACT_TOPICS}
 
 
 @lru_cache(maxsize=1 << 14)
@@ -33,7 +35,7 @@ def hear(judging: Judging, topic: str, program_id: str, arrived_ms: int) -> None
     if not params.enabled:
         return
     assert isinstance(params, DataSourceSilentParams)
-    table, key = judging.state.table, source_key(topic)
+    table, key = judging.state.table, _KEYS[topic]
     source = table.get(key)
     if source is None:
         source = SourceState(stream=start_source(arrived_ms))
@@ -43,13 +45,17 @@ def hear(judging: Judging, topic: str, program_id: str, arrived_ms: int) -> None
     rhythm = source.stream.rhythm
     last_ms, was_silent = rhythm.last_ms, rhythm.alarm_ms > 0
     # Partitions of one topic are read side by side, so a fact may arrive a little before the one heard last.
-    hear_fact(source.stream, max(arrived_ms, last_ms), _number_of(program_id), detector_of(params))
+    detector = detector_of(params)
+    hear_fact(source.stream, max(arrived_ms, last_ms), _number_of(program_id), detector)
     if rhythm.last_ms == last_ms:
         return
     view = judging.view(ACROSS)
     view.program.journal_partition = judging.state.number
     if was_silent and view.program.open_episode(_RULE.code, topic) is not None:
         source.silences = [*source.silences, (last_ms, rhythm.last_ms)][-MAX_SILENCES:]
+    look_ms, due_ms = view.program.timers.get(_RULE.code), source_due_ms(source.stream, detector)
+    if not was_silent and look_ms is not None and (due_ms is None or look_ms <= due_ms):
+        return  # it is looked at early enough as it is
     moment = Moment(arrived_ms, judging.state.clock.now_ms)
     judging.begin()
     judging.judge_record(_RULE, view, view.program_key, view.program, moment)

@@ -47,6 +47,7 @@ class View:
         answer_days: age in days at which a survey is judged, by the program's rule set.
         forgotten: rule code → instant before which facts do not count for that rule, see `facts_from_ms`.
         custom: code → rule, of the rules that the program's rule set defines itself (`streams.custom`).
+        rules, params, readers: the rule set in force, its parameters by place of the rule, who reads which fact.
     """
 
     __slots__ = (
@@ -57,10 +58,13 @@ class View:
         "answer_days",
         "custom",
         "forgotten",
+        "params",
         "partition",
         "program",
         "program_id",
         "program_key",
+        "readers",
+        "rules",
     )
 
     def __init__(self, partition: Partition, program_id: str, answer_days: int = 7) -> None:
@@ -69,6 +73,10 @@ class View:
         self.answer_days = answer_days
         self.forgotten: dict[int, int] = {}
         self.custom: Mapping[int, Any] = {}
+        # Filled in by `streams.judging`, which knows what these are; a view that only folds has none.
+        self.rules: Any = None
+        self.params: Any = ()
+        self.readers: Any = {}
         self.program_key = program_key(program_id)
         program = partition.table.get(self.program_key)
         if program is None:

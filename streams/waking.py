@@ -6,7 +6,7 @@ import schemas.facts as f
 from streams.fold import Touched
 from streams.fold.gone import shrink_pair, shrink_person
 from streams.fold.reference import wake_paused
-from streams.judging import Judging, readers
+from streams.judging import Judging
 from streams.rule import Moment
 from streams.rules import RULES, rule_of
 from streams.state.pair import PairPhase, PairState
@@ -54,5 +54,5 @@ def _keep_house(judging: Judging, view: View, key: bytes, record: Record, due_ms
     if isinstance(record, ParticipantState) and record.phase is ParticipantPhase.PAUSED:
         wake_paused(view, record)
         touched = Touched(tuple(record.pair_ids), (subject_of(key),))
-        judging.judge_touched(view, readers(view, f.ParticipantChanged), touched, Moment(due_ms, due_ms))
+        judging.judge_touched(view, f.ParticipantChanged, touched, Moment(due_ms, due_ms))
     return False

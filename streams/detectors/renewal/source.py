@@ -19,13 +19,14 @@ from streams.detectors.renewal.parameters import Event, Reading, RenewalParams
 from streams.detectors.renewal.risk import CALM
 from streams.detectors.renewal.stream import RenewalStream, advance, next_due_ms, observe, reading
 from streams.detectors.renewal.stream import start as start_rhythm
-from streams.detectors.renewal.week import DAYS, HOURS, WeekTime, count_hour
+from streams.detectors.renewal.week import DAYS, HOURS, count_hour, week_time
 from streams.windows import DayCounts
 
 ARM_MS: Final = 4 * WEEK_MS
 ARM_DAYS: Final = 28
 ARM_FACTS: Final = 30
 ARM_PROGRAMS: Final = 3
+_FULL: Final = 2 * ARM_PROGRAMS
 
 
 class SourceStream(Struct, array_like=True):
@@ -39,7 +40,8 @@ class SourceStream(Struct, array_like=True):
     days: list[int]
     #: facts by UTC day
     facts: DayCounts
-    #: the programs heard of last, newest first: key, instant, key, …; as many as arming asks for
+    #: the programs heard of last, newest first: key, instant, key, …; as many as arming asks for. Brought up to date
+    #: once an hour only when it is full, which is exact enough for weeks.
     programs: list[int] = []
     #: facts of this day that are not in `facts` yet
     today: int = 0
@@ -85,7 +87,7 @@ def hear(source: SourceStream, at_ms: int, program: int, params: RenewalParams) 
         source.today, source.today_facts = day, 0
     source.today_facts += 1
     programs = source.programs
-    if not programs or programs[0] != program or at_ms - programs[1] >= HOUR_MS:
+    if len(programs) < _FULL or at_ms - programs[-1] >= HOUR_MS:
         _remember(programs, program, at_ms)
     rhythm = source.rhythm
     if at_ms - rhythm.last_ms < params.merge_ms and not rhythm.alarm_ms:
@@ -93,7 +95,7 @@ def hear(source: SourceStream, at_ms: int, program: int, params: RenewalParams) 
     if not source.armed:
         # What happens before is not tested, and nothing is suspected of it either.
         rhythm.risk, rhythm.wait_ms = CALM, -1
-    time = WeekTime(source.hours, source.days)
+    time = week_time(source.hours, source.days)
     events = observe(rhythm, at_ms, at_ms, time, source.pool, params)
     if rhythm.last_ms == at_ms:
         count_hour(source.hours, source.days, at_ms)
@@ -105,19 +107,19 @@ def check(source: SourceStream, now_ms: int, params: RenewalParams) -> list[Even
     """Let time pass; returns what happened, in order."""
     if not source.armed:
         return []
-    return advance(source.rhythm, now_ms, WeekTime(source.hours, source.days), source.pool, params)
+    return advance(source.rhythm, now_ms, week_time(source.hours, source.days), source.pool, params)
 
 
 def source_due_ms(source: SourceStream, params: RenewalParams) -> int | None:
     """Say when `check` is wanted next; None: nothing will happen without a new fact."""
     if not source.armed:
         return None
-    return next_due_ms(source.rhythm, WeekTime(source.hours, source.days), params)
+    return next_due_ms(source.rhythm, week_time(source.hours, source.days), params)
 
 
 def source_reading(source: SourceStream, at_ms: int, params: RenewalParams) -> Reading:
     """Compare the open silence with the usual one, in days of the source's own time."""
-    return reading(source.rhythm, at_ms, WeekTime(source.hours, source.days), params)
+    return reading(source.rhythm, at_ms, week_time(source.hours, source.days), params)
 
 
 def _remember(programs: list[int], program: int, at_ms: int) -> None:
@@ -126,11 +128,11 @@ def _remember(programs: list[int], program: int, at_ms: int) -> None:
             del programs[index : index + 2]
             break
     programs[:0] = (program, at_ms)
-    del programs[2 * ARM_PROGRAMS :]
+    del programs[_FULL:]
 
 
 def _is_armed(source: SourceStream, at_ms: int) -> bool:
-    if at_ms - source.started_ms < ARM_MS or len(source.programs) < 2 * ARM_PROGRAMS:
+    if at_ms - source.started_ms < ARM_MS or len(source.programs) < _FULL:
         return False
     if source.programs[-1] < at_ms - ARM_MS:
         return False

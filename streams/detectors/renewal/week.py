@@ -6,6 +6,7 @@ shrunk towards an even spread; weights have mean 1, so time passes as fast as pl
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Final
 
@@ -75,3 +76,14 @@ class WeekTime:
         week, rest = divmod(at_ms + _MONDAY_MS, WEEK_MS)
         hour, part = divmod(rest, HOUR_MS)
         return int(week * self._ticks[-1] + self._ticks[hour] + self._weights[hour] * part)
+
+
+def week_time(hours: Sequence[int], days: Sequence[int]) -> WeekTime:
+    """Give the time of a source by its counts. The same counts give the same object, because it is asked for several
+    times between two events, and making it costs more than anything done with it."""
+    return _week_time(tuple(hours), tuple(days))
+
+
+@lru_cache(maxsize=64)
+def _week_time(hours: tuple[int, ...], days: tuple[int, ...]) -> WeekTime:
+    return WeekTime(hours, days)
