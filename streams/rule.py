@@ -263,9 +263,9 @@ class Rule(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.learns = cls.update is not Rule.update
         if "id" in vars(cls):
             CODES[cls.id] = cls.code
-            cls.learns = cls.update is not Rule.update
             if "needs_active" not in vars(cls):
                 cls.needs_active = cls.is_absence or cls.id.startswith(("self_match.", "match."))
 
