@@ -17,7 +17,7 @@ RULESETS = Path(__file__).resolve().parents[2] / "deploy" / "rulesets"
 PRESETS = ("cautious", "eager")
 #: Parameters that make a rule speak later or more seldom when they are greater. Others, where they are smaller.
 QUIETER_ABOVE = re.compile(
-    r"(_after|_for|past_due|after|after_sent|count|misses|min_n|drop|gap|high|warning_working_days)$"
+    r"(_after|_for|booked_within|past_due|after|after_sent|count|misses|min_n|drop|gap|high|warning_working_days)$"
 )
 QUIETER_BELOW = re.compile(r"(far_per_.*|window)$")
 
@@ -48,7 +48,7 @@ def test_a_preset_loads_and_says_for_whom_it_is(name: str) -> None:
 def test_a_preset_names_only_what_it_changes(name: str) -> None:
     tree = tree_of(name)
     named = {(rule, parameter) for rule, table in tree["rules"].items() for parameter in table}
-    named |= {("", f"neglect.{parameter}") for parameter in tree["neglect"]}
+    named |= {("", f"neglect.{parameter}") for parameter in tree.get("neglect", {})}
     changed = {(each.rule, each.name) for each in differences(ruleset.shipped(), ruleset.parse(tree))}
     assert named == changed
 

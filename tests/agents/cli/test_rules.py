@@ -71,7 +71,7 @@ def test_the_difference_of_the_presets_fits_a_narrow_terminal() -> None:
     presets = [str(ROOT / "deploy" / "rulesets" / f"{name}.toml") for name in ("cautious", "eager")]
     result = ebb("diff", *presets)
     assert result.exit_code == 0
-    assert "first_meeting.missing will wait 7 days instead of 14 before it says" in result.output
+    assert "first_meeting.missing will wait 7 days instead of 10 before it says" in result.output
     assert max(map(len, result.output.splitlines()[2:])) <= 80
     told = json.loads(ebb("diff", *presets, "--json").stdout)["differences"]
     assert {"program", "rule", "name", "before", "after", "text"} == set(told[0])
