@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -65,19 +66,25 @@ def check_file() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON lines of program.changed, for who coordinates what; else one coordinator for each program.",
 )
+@click.option(
+    "--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="Count weeks that begin on this day or later (UTC)."
+)
 @json_option
-def rehearse(interventions: Path, programs: Path | None, as_json: bool) -> None:
+def rehearse(interventions: Path, programs: Path | None, since: datetime | None, as_json: bool) -> None:
     """Say how many messages people would have got from the interventions.jsonl of a backtest. Nothing is sent.
 
-    Recipients and policy are those of EBB_RECIPIENTS_FILE where it exists, else the defaults, in UTC.
+    Recipients and policy are those of EBB_RECIPIENTS_FILE where it exists. Else everybody whom programs name gets
+    mails, with the defaults, in the zone of the program. Nobody answers, so reminders and escalations count in full.
     """
     settings = load_settings()
     from agents.notifier.config import ConfigError
     from agents.notifier.rehearse import rehearse_file
+    from schemas.base import to_ms
 
     try:
         with failures(settings):
-            table = rehearse_file(interventions, programs, settings.recipients_file)
+            since_ms = 0 if since is None else to_ms(since.replace(tzinfo=UTC))
+            table = rehearse_file(interventions, programs, settings.recipients_file, since_ms)
     except (ConfigError, ValueError) as error:
         raise click.ClickException(_why(error)) from error
     if as_json:

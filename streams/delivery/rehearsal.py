@@ -37,6 +37,8 @@ class Rehearsal(Struct):
         kinds: by kind of message, how many.
         items: interventions in all messages.
         held: by state and reason, deliveries as they were decided: `scheduled` is what was not held at all.
+        deliveries: how many records met a recipient, or looked for one in vain.
+        reasons: by reason, deliveries that ever waited or stopped for it; one may have several.
         ended: by state and reason, deliveries as they ended.
     """
 
@@ -46,7 +48,9 @@ class Rehearsal(Struct):
     messages: dict[tuple[str, int], int] = field(default_factory=Counter)
     kinds: dict[str, int] = field(default_factory=Counter)
     items: int = 0
-    held: dict[str, int] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    deliveries: int = 0
+    reasons: dict[str, int] = field(default_factory=Counter)
     ended: dict[str, int] = field(default_factory=Counter)
 
     def week_starts(self) -> range:
@@ -63,6 +67,7 @@ class Rehearser:
     def __init__(self, directory: Directory, policy: Policy) -> None:
         self._desk = Desk(directory, policy)
         self._under_way: dict[str, Entry] = {}
+        self._reasons: dict[str, set[str]] = {}
         self._now_ms = -1
         self._last_week = -1
         self._found = Rehearsal()
@@ -74,7 +79,10 @@ class Rehearser:
         if found.records == 0:
             found.first_week, self._now_ms = self._last_week, decided_ms
         self._pass_time(decided_ms)
-        self._note(self._desk.decide(record, 0, found.records, self._now_ms), decided=True)
+        rows = self._desk.decide(record, 0, found.records, self._now_ms)
+        found.deliveries += sum(row.sequence == record.sequence for row in rows)
+        found.held.update(_what(row) for row in rows if row.reason != "superseded")
+        self._note(rows)
         self._bring_back()
         found.records += 1
 
@@ -109,18 +117,32 @@ class Rehearser:
         found.items += len(taken.message.items)
         self._note(finish(self._desk, line, None, now_ms))
 
-    def _note(self, rows: list[Entry], *, decided: bool = False) -> None:
+    def _note(self, rows: list[Entry]) -> None:
         for row in rows:
+            self._note_reason(row)
             if row.state in _UNDER_WAY:
+                if row.key not in self._under_way and row.sent_ms is not None:
+                    self._found.ended["sent"] -= 1  # it is to be said once more
                 self._under_way[row.key] = row
             else:
                 self._under_way.pop(row.key, None)
+                self._reasons.pop(row.key, None)
                 self._found.ended[_what(row)] += 1
-            if decided and row.reason != "superseded":
-                self._found.held[_what(row)] += 1
         for intervention_id in self._desk.forgotten:
             self._desk.decided.pop(intervention_id, None)
         self._desk.forgotten.clear()
+
+    def _note_reason(self, row: Entry) -> None:
+        is_for_digest = row.state == "scheduled" and row.kind == "digest" and row.sent_ms is None
+        reason = row.reason or ("digest" if is_for_digest else None)
+        if reason is None or row.sent_ms is not None or reason == "superseded":
+            return
+        if reason == "no_recipient":
+            reason = f"no_recipient:{row.recipient}"  # the audience that nobody serves
+        known = self._reasons.setdefault(row.key, set())
+        if reason not in known:
+            known.add(reason)
+            self._found.reasons[reason] += 1
 
     def _bring_back(self) -> None:
         """Machines' lines have room for everything here."""

@@ -22,17 +22,16 @@ from tests.agents.notifier.peers import MailServer, receiver
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
-STEPS = [
-    "notifier_after_poll",
-    "notifier_after_decision",
+ONCE = ["notifier_after_poll", "notifier_after_decision", "notifier_mid_restore"]
+"""Steps that what waits at a start passes once."""
+OFTEN = [
     "notifier_before_commit",
     "notifier_after_commit",
     "notifier_before_send",
     "notifier_after_send",
     "notifier_after_outcome",
-    "notifier_mid_restore",
 ]
-FULL = [f"{step}:{count}:kill" for count in (1, 2, 5) for step in STEPS if step != "notifier_mid_restore" or count == 1]
+FULL = [f"{step}:{count}:kill" for count in (1, 2, 5) for step in OFTEN + (ONCE if count == 1 else [])]
 SLICE = [
     "notifier_before_commit:2:kill",
     "notifier_before_send:3:kill",
