@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := schemas streams agents
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults check bench bench-quick detectors years kafka requirements
+.PHONY: help venv demo test faults check bench bench-quick detectors precision years kafka requirements
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,11 @@ bench: venv ## The numbers of the README, on a real Kafka
 bench-quick: venv ## The same with small loads, in about two minutes
 	@$(BIN)/python -m benchmarks --quick
 
-detectors: venv ## Figures of the rate detector beside the published ones (minutes; seeded)
-	@$(BIN)/python -m benchmarks.detectors
+detectors: venv ## Figures of the detectors beside the published ones: docs/detectors.md (minutes; seeded)
+	@$(BIN)/python -m benchmarks.detectors --page
+
+precision: venv ## How often the rules are right on simulated platforms and example data: docs/precision.md (minutes; seeded)
+	@$(BIN)/python -m benchmarks.precision --page
 
 years: venv ## Bytes of state per active pair over five simulated years (a minute; seeded)
 	@$(BIN)/python -m benchmarks.years

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.precision import page
 from benchmarks.precision.recordings import Recording, real, simulated
 from benchmarks.precision.scoring import RuleScore, Score, score
 from streams import ruleset
@@ -30,7 +31,11 @@ def main() -> None:
     parser.add_argument("--rules", type=Path, help="a rule file; default: the shipped rule set")
     parser.add_argument("--real", action="store_true", help="the OULAD year instead of a simulated one")
     parser.add_argument("--json", action="store_true", help="figures for a program to read")
+    parser.add_argument("--page", action="store_true", help="score every platform and write docs/precision.md")
     given = parser.parse_args()
+    if given.page:
+        page.write()
+        return
     rules = None if given.rules is None else ruleset.parse(tomllib.loads(given.rules.read_text("utf-8")))
     recording = real(None, rules) if given.real else simulated(given.mechanics, given.seed, given.pairs, rules)
     result = score(recording.opened, recording.truth, recording.begin_ms, recording.end_ms)

@@ -5,8 +5,11 @@ Used by the tests, short, and by `benchmarks/detectors.py`, long. Every run is a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import exp, factorial
 from random import Random
 from statistics import mean, stdev
+
+import numpy as np
 
 from streams.calendar import WEEK_MS, Calendar, calendar_of, day_date
 from streams.clock import DAY_MS
@@ -22,6 +25,7 @@ from streams.detectors.rate import (
     survey_answered,
     survey_sent,
 )
+from streams.detectors.rate.baseline import lower_cusum
 
 #: Monday 2024-01-01, 00:00 UTC.
 START_MS = 1_704_067_200_000
@@ -76,6 +80,21 @@ def arrivals(random: Random, weekly: Callable[[float], float], highest: float, w
         if random.random() * highest < weekly(at):
             yield at
         at += random.expovariate(highest)
+
+
+def lucas_run_length(head_start: float) -> float:
+    """Mean run length of the lower Poisson count CUSUM of Lucas (1985), k = 0.25, h = 10, mean 0.25, by its exact
+    Markov chain."""
+    reference, limit, expected = 0.25, 10.0, 0.25
+    states = [reference * i for i in range(round(limit / reference))]
+    moves = np.zeros((len(states), len(states)))
+    for i, value in enumerate(states):
+        for count in range(40):
+            reached = lower_cusum(value, reference, float(count))
+            if reached < limit:
+                moves[i, round(reached / reference)] += exp(-expected) * expected**count / factorial(count)
+    run_lengths = np.linalg.solve(np.eye(len(states)) - moves, np.ones(len(states)))
+    return float(run_lengths[round(head_start / reference)])
 
 
 def delay_days(random: Random, weekly: float, left: float, pairs: int = 20) -> float | None:

@@ -1,6 +1,5 @@
-from math import exp, factorial, lgamma, log
+from math import exp, lgamma, log
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +10,13 @@ from streams.detectors.rate.baseline import (
     commit,
     compare_weeks,
     dispersion,
-    lower_cusum,
     lowest_dispersion,
     mean_rate,
     quantile_30,
     relearn,
     start,
 )
+from tests.streams.detectors.simulation import lucas_run_length
 
 
 def gamma_cdf(shape: float, x: float) -> float:
@@ -38,17 +37,7 @@ def test_the_quantile_is_the_30_percent_quantile_of_a_gamma_law(shape: float) ->
 
 @pytest.mark.parametrize(("head_start", "published"), [(0, 437), (5, 318)])
 def test_the_cusum_has_the_run_lengths_published_by_lucas(head_start: float, published: int) -> None:
-    """Lucas (1985): lower Poisson count CUSUM, k = 0.25, h = 10, mean 0.25; run lengths by the exact Markov chain."""
-    reference, limit, mean = 0.25, 10.0, 0.25
-    states = [reference * i for i in range(round(limit / reference))]
-    moves = np.zeros((len(states), len(states)))
-    for i, value in enumerate(states):
-        for count in range(40):
-            reached = lower_cusum(value, reference, float(count))
-            if reached < limit:
-                moves[i, round(reached / reference)] += exp(-mean) * mean**count / factorial(count)
-    run_lengths = np.linalg.solve(np.eye(len(states)) - moves, np.ones(len(states)))
-    assert round(run_lengths[round(head_start / reference)]) == published
+    assert round(lucas_run_length(head_start)) == published
 
 
 def test_a_young_baseline_is_its_prior_read_carefully() -> None:
