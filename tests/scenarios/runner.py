@@ -9,7 +9,7 @@ ingest does it. An instant written as "at" is that of the fact.
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -172,8 +172,15 @@ def load(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text())
 
 
-def run(scenario: Mapping[str, Any]) -> Iterator[tuple[int, outbound.Intervention]]:
-    """Run a scenario; yields the decisions with their instants."""
+def run(
+    scenario: Mapping[str, Any], between: Callable[[Timeline], None] = lambda _: None, first: int | None = None
+) -> Iterator[tuple[int, outbound.Intervention]]:
+    """Run a scenario; yields the decisions with their instants.
+
+    Args:
+        between: called after each fact.
+        first: take only so many facts, and let the clock stop there.
+    """
     start_ms = offset_ms(scenario["start"], 0) if "start" in scenario else to_ms(START)
     timeline = Timeline({"rules": scenario.get("rules", {}), "neglect": scenario.get("neglect", NO_NEGLECT)})
     made = []
@@ -181,12 +188,13 @@ def run(scenario: Mapping[str, Any]) -> Iterator[tuple[int, outbound.Interventio
         about = line.pop("intervention", None)
         flags = _SCANNER.scan(line["comment"]).flags if "comment" in line else ()
         made.append((*make_fact(line, number, start_ms), flags, about))
-    for fact, arrived_ms, topic, flags, about in sorted(made, key=lambda each: each[1]):
+    for fact, arrived_ms, topic, flags, about in sorted(made, key=lambda each: each[1])[:first]:
         if about is not None:
             timeline.move_to(arrived_ms)
             fact = replace(fact, intervention_id=timeline.latest(about))
         timeline.take(fact, arrived_ms, topic, flags)
-    if "until" in scenario:
+        between(timeline)
+    if "until" in scenario and first is None:
         timeline.move_to(offset_ms(scenario["until"], start_ms))
     assert not timeline.engine.state.faults.counts, timeline.engine.state.faults
     yield from timeline.decisions
