@@ -61,18 +61,22 @@ def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched
     """A survey that goes out is new unless one of that kind and pair to the same person is not judged yet."""
     pair_ids = (fact.pair_id,) if fact.pair_id is not None else ()
     sent_ms: int | None = None
+    answered = False
     if not isinstance(fact, f.SurveyReminded):
         person = view.make_participant(fact.participant_id)
-        ask(person, fact, ref, _is_answered(view, fact.participant_id, person, fact.survey_id))
+        answered = _is_answered(view, fact.participant_id, person, fact.survey_id)
+        ask(person, fact, ref, answered)
     if isinstance(fact, f.SurveySent):
         kind, pair_id = KINDS.index(fact.kind), fact.pair_id or ""
         unjudged = [each for each in person.surveys if _judged_ms(view, each.sent_ms) > ref.at_ms]
         if not any((each.kind, each.pair_id) == (kind, pair_id) and each.sent_ms <= ref.at_ms for each in unjudged):
             sent_ms = ref.at_ms
-            unjudged.append(Survey(fact.survey_id, kind, pair_id, sent_ms))
+            unjudged.append(Survey(fact.survey_id, kind, pair_id, sent_ms, answered))
         unjudged.sort(key=lambda each: (each.sent_ms, each.survey_id))
         person.surveys = unjudged[-MAX_SURVEYS:]
-    return Touched(pair_ids, (fact.participant_id,), survey_sent_ms=sent_ms)
+    # Word that it went out may come after its answer: then it is answered as soon as it is known.
+    came_first = Submission(ref.at_ms, False, sent_ms) if answered and sent_ms is not None else None
+    return Touched(pair_ids, (fact.participant_id,), survey_sent_ms=sent_ms, submission=came_first)
 
 
 def _is_answered(view: View, participant_id: str, person: ParticipantState, survey_id: str) -> bool:

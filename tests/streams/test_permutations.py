@@ -9,10 +9,9 @@ import pytest
 from streams.rules import RULES, RULES_BY_CODE
 from tests.streams.timeline import Story
 
-#: absence rules, and those that rest on a detector
-JUDGED = {rule.code for rule in RULES if rule.is_absence} | {
-    rule.code for rule in RULES if rule.id in ("program.temperature_low", "program.rating_below_target")
-}
+#: absence rules; among them the slowdowns and the lost rhythm, which rest on detectors. The tone of a program is judged
+#: the moment an answer arrives, so what it opened and closed may depend on the order.
+JUDGED = {rule.code for rule in RULES if rule.is_absence}
 LATENESS_MINUTES = 24 * 60
 PERMUTATIONS, LOGS = 200, 5
 Line = dict[str, Any]
@@ -40,11 +39,19 @@ def log(seed: int) -> list[Line]:
                     starts_at=f"{round(1_440 * (day + 2))}m")  # fmt: skip
             for person in (mentor, mentee):
                 add(day + 2 * draw.random(), type="activity.signed_in", participant_id=person)
-                if draw.random() < 0.7:
-                    add(day + 3 * draw.random(), type="rating.submitted", pair_id=pair, participant_id=person,
-                        rating=draw.choice((2, 3, 4, 5)))  # fmt: skip
-        for day in (10, 20, 30):
-            add(day, type="survey.sent", pair_id=pair, participant_id=mentee, survey_id=f"{pair}-{day}")
+                if draw.random() >= 0.7:
+                    continue
+                asked = day + 3 * draw.random()
+                survey = {"survey_id": f"{pair}-{person}-{week}"} if seed % 2 else {}
+                if survey:  # with surveys the rate detector judges those
+                    add(asked, type="survey.sent", pair_id=pair, participant_id=person, **survey)
+                if not survey or draw.random() < 0.7:
+                    add(asked + draw.random(), type="rating.submitted", pair_id=pair, participant_id=person,
+                        rating=draw.choice((2, 3, 4, 5)), **survey)  # fmt: skip
+        for day in (50, 60) if seed % 2 else ():
+            for person in (mentor, mentee):
+                add(day + draw.random(), type="survey.sent", pair_id=pair, participant_id=person,
+                    survey_id=f"{person}-{day}")  # fmt: skip
     if draw.random() < 0.5:
         add(15, type="participant.changed", participant_id="mentee-1", state="paused", paused_until="22d")
     add(30, type="match_request.sent", participant_id="mentee-2", counterpart_id="mentor-0")
@@ -63,8 +70,9 @@ def ending(lines: list[Line], draw: Random | None) -> list[tuple[str, str, str |
     for number in range(3):
         story.tell("pair.changed", "0d", pair_id=f"pair-{number}", mentor_ids=[f"mentor-{number}"],
                    mentee_ids=[f"mentee-{number}"])  # fmt: skip
+    story.tell("pair.changed", "0d", pair_id="pair-3", mentor_ids=["mentor-3"], mentee_ids=["mentee-3"])
     story.tell_all(line for _, line in sorted(arriving, key=lambda each: each[0]))
-    story.go("75d")
+    story.go("85d")
     assert not story.engine.state.faults.counts
     table = story.engine.state.table
     return sorted(
@@ -77,6 +85,18 @@ def ending(lines: list[Line], draw: Random | None) -> list[tuple[str, str, str |
         for each in record.episodes
         if each.is_open and each.rule in JUDGED
     )
+
+
+def test_the_logs_end_with_absence_and_with_every_sort_of_detector() -> None:
+    seen = {rule for seed in range(LOGS) for rule, _, _ in ending(log(seed), None)}
+    assert seen >= {
+        "first_meeting.missing",
+        "meeting.rhythm_lost",
+        "pair.quiet",
+        "participant.unresponsive",
+        "program.sentiment_slowdown",
+        "survey.unanswered",
+    }
 
 
 @pytest.mark.parametrize("seed", range(LOGS))
