@@ -24,8 +24,8 @@ from examples.platform.__main__ import year
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _END: Final = datetime(2026, 6, 1, tzinfo=UTC)
-_OULAD_PAIRS: Final = 800
-_PLATFORM_PAIRS: Final = 300
+_OULAD_PAIRS: Final = 500
+_PLATFORM_PAIRS: Final = 200
 _AGAINST: Final = (
     "--rules",
     str(_ROOT / "examples" / "earlier.toml"),

@@ -45,7 +45,7 @@ def weekly_lines(rows: Sequence[tuple[int, int, int]], title: str, *, both: bool
         alt.Chart(alt.Data(values=values))
         .mark_line(strokeWidth=2)
         .encode(
-            x=_weeks(alt),
+            x=_weeks(alt, rows),
             y=alt.Y("count:Q", title="messages", axis=alt.Axis(tickMinStep=1)),
             color=_by_side(alt),
             strokeDash=alt.StrokeDash(
@@ -72,7 +72,7 @@ def weekly_bars(rows: Sequence[tuple[int, int, int]], title: str) -> str:
         alt.Chart(alt.Data(values=values))
         .mark_bar(size=width)
         .encode(
-            x=_weeks(alt, [rows[0][0], rows[-1][0]], padding=width),
+            x=_weeks(alt, rows, padding=width),
             y=alt.Y(
                 "count:Q",
                 title="removed | added",
@@ -133,11 +133,12 @@ def _altair() -> Any:
     return altair
 
 
-def _weeks(alt: Any, domain: list[int] | None = None, padding: float = 0.0) -> Any:
-    scale = alt.Scale(type="utc", padding=padding)
-    if domain is not None:
-        scale.domain = domain
-    return alt.X("week:T", title=None, scale=scale, axis=alt.Axis(format="%-d %b %y", tickCount=8, labelFlush=False))
+def _weeks(alt: Any, rows: Sequence[tuple[int, int, int]], padding: float = 0.0) -> Any:
+    """The axis of weeks: ticks on Mondays, at most ten of them."""
+    weeks = [week for week, _, _ in rows]
+    scale = alt.Scale(type="utc", padding=padding, domain=[weeks[0], weeks[-1]])
+    axis = alt.Axis(format="%-d %b %y", values=weeks[:: -(-len(weeks) // 10)], labelFlush=False)
+    return alt.X("week:T", title=None, scale=scale, axis=axis)
 
 
 def _by_side(alt: Any) -> Any:

@@ -12,7 +12,7 @@ STYLE: Final = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #9aa4b2; --line: #363d48; --paper: #14181f;
   --card: #1d232c; --here: #6db3f2; --there: #f0a35e; --good: #6cc995; --bad: #f28b82 } }
 * { box-sizing: border-box }
-body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem;
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 70rem;
   margin: 0 auto; padding: 1.5rem 1rem 4rem }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem }
 h3 { font-size: 1rem; margin: 1.5rem 0 .4rem }
@@ -20,9 +20,10 @@ p { max-width: 46rem } .soft, caption, figcaption { color: var(--soft); font-siz
 .verdict { font-size: 1.12rem; border-left: .25rem solid var(--here); padding: .1rem 0 .1rem .9rem; margin: 1rem 0 }
 .scroll { overflow-x: auto; margin: .6rem 0 } table { border-collapse: collapse; min-width: 100% }
 caption { text-align: left; caption-side: bottom; padding-top: .4rem }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { font-weight: 600; font-size: .9rem } td.number, th.number { text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums } td.text { overflow-wrap: anywhere; min-width: 8rem }
+@media (min-width: 45rem) { td.text:first-child { white-space: nowrap } }
 code { font: .88em/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
 pre { background: var(--card); padding: .7rem .9rem; overflow-x: auto; border-radius: .3rem }
 figure { margin: 1rem 0; overflow-x: auto } svg { width: 100%; min-width: 34rem; height: auto; display: block }

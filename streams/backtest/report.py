@@ -163,6 +163,10 @@ def _settings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("Only what was decided", f"from {asked['from'] or 'the beginning'} to {asked['to'] or 'the end'}"))
     if asked.get("programs"):
         rows.append(("Only the programs", ", ".join(asked["programs"])))
+    if "horizon_days" in asked:
+        rows.append(("An alarm counts for", f"{asked['horizon_days']:g} days"))
+    if "load" in summary:
+        rows.append(("Capacity", f"{summary['load']['capacity']:,} messages per coordinator and week"))
     if (people := asked.get("recipients", "defaults")) != "defaults":
         rows.append(("SHA-256 of the recipients file", people))
     if comparison is not None:

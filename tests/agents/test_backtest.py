@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from agents.backtest import FILES, OutputError, asking, backtest_facts, backtest_journal, sources
+from agents.backtest import FILES, Ask, OutputError, Source, asking, backtest, backtest_facts, backtest_journal, sources
+from agents.backtest.runs import Side
 from agents.fact_files import FactFiles
 from agents.recordings import Recording, RecordingWriter
 from schemas.outbound import encode_intervention
@@ -70,6 +71,31 @@ def test_several_processes_write_the_same_as_one(tmp_path: Path, monkeypatch: py
     assert sum(told) == Recording(path).info.entries
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_several_processes_read_lines_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rule sets, bad lines of every kind of owner, an activation that fails, comments: the folders are equal."""
+    monkeypatch.setattr(sources, "WORTH_PROCESSES", 0)
+    folder = tmp_path / "facts"
+    folder.mkdir()
+    lines = random_lines(31, 300)
+    bad = [
+        b"not JSON",
+        rating(DAY_MS, 9),
+        rating(DAY_MS, 7, program="elsewhere"),
+        activation(DAY_MS, {"rules": {"x": {}}}),
+    ]
+    write_lines(folder / "a.jsonl", [*lines[:200:2], *bad, rating(2 * DAY_MS, comment="he hit me")])
+    write_lines(folder / "b.jsonl", [*lines[1:200:2], *lines[200:]])
+    there = ruleset.parse({"rules": {"rating.low": {"low": 1}}})
+    ask = Ask(Side("here", None), Side("there", there.encoded()))
+    for name, jobs in (("one", 1), ("two", 2)):
+        backtest(Source(facts=FactFiles(folder)), tmp_path / name, ask, jobs)
+    assert len(values(tmp_path / "one", "dead-letters.jsonl")) == len(bad)
+    assert values(tmp_path / "one", "comparison.jsonl")
+    for one in (tmp_path / "one").iterdir():
+        assert one.read_bytes() == (tmp_path / "two" / one.name).read_bytes(), one.name
 
 
 def test_lines_give_interventions_counts_and_dead_letters(tmp_path: Path) -> None:

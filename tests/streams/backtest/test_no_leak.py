@@ -64,6 +64,25 @@ def test_facts_that_arrive_a_day_later_speak_a_day_later_and_never_earlier(seed:
         assert shifted[key] - first[key] == DAY, key
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("late", [timedelta(0), DAY])
+def test_no_rule_speaks_of_a_fact_before_it_has_arrived(seed: int, late: timedelta) -> None:
+    lines = [_arriving(line, late) for line in random_lines(seed, 150) if b'"rulesets"' not in line]
+    arrivals: dict[str, datetime] = {}
+    for line in lines:
+        arrivals.setdefault(json.loads(line).get("event_id", ""), arrived(line))
+    named: set[str] = set()
+    for one in told(lines):
+        evidence, rule = one["evidence"], one["rule"]
+        assert isinstance(evidence, list)
+        assert isinstance(rule, dict)
+        for item in evidence:
+            if "event_id" in item:
+                assert arrivals[item["event_id"]] <= datetime.fromisoformat(str(one["decided_at"])), one
+                named.add(rule["id"])
+    assert len(named) > 3
+
+
 def _moved(line: bytes, by: timedelta, prefix: str) -> bytes:
     """A line with all of it later, under event ids of its own."""
     tree = json.loads(line)
