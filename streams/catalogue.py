@@ -16,6 +16,8 @@ from streams.rule import Rule, RuleParams, format_duration, parse_duration
 _LONGEST_MS: Final = 3_660 * DAY_MS
 #: Parameters that every rule has stand behind its own.
 COMMON: Final = tuple(RuleParams.model_fields)
+#: How docstrings begin what their rule decided itself.
+_LEEWAY: Final = "Where the catalogue leaves room:"
 _WORDS: Final = {
     "reach_out": "reach out",
     "rematch": "re-match",
@@ -82,7 +84,7 @@ def documented(rule: Rule) -> tuple[str, list[str], str]:
 def _unwrapped(block: str) -> list[str]:
     """The paragraphs and list items of a block, without the line breaks inside."""
     found: list[str] = []
-    for line in block.splitlines():
+    for line in block.replace(_LEEWAY, "In detail:").splitlines():
         if line.startswith("- ") or not found:
             found.append(line)
         else:

@@ -288,7 +288,7 @@ class Judging:
         before, rules = len(self.out), self.rules_for(view.program_id)
         for subject in subjects_of(rule, key, record):
             lifecycle.switch_off(rule, subject, lifecycle.Context(view, params, rules, moment), self.out)
-            record.drop_episode(rule.code, subject.member)
+            lifecycle.bury(rule, subject)
         if record.timers.pop(rule.code, None) is not None or len(self.out) > before:
             self._save(key, record)
 

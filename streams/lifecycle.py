@@ -23,7 +23,7 @@ from streams.state.participant import ParticipantState
 from streams.state.program import ProgramState
 from streams.writing import Context, Decision, arm_life, explain, gather, identify, write
 
-__all__ = ["Context", "Decision", "close", "leave", "live_on", "move", "switch_off", "wake_withheld"]
+__all__ = ["Context", "Decision", "bury", "close", "leave", "live_on", "move", "switch_off", "wake_withheld"]
 
 
 def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: list[Decision]) -> int | None:
@@ -45,11 +45,18 @@ def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: 
     else:
         _consider(rule, subject, episode, verdict, context, out)
         if _is_over(episode, verdict, context):
-            assert isinstance(record, PairState | ParticipantState | ProgramState)
-            record.retired = max(record.retired, episode.number)
-            record.drop_episode(rule.code, subject.member)
+            bury(rule, subject)
             return verdict.look_ms
     return _look_again(rule, episode, verdict, context)
+
+
+def bury(rule: Rule, subject: Subject) -> None:
+    """Forget an episode that is not open, but not its number: no other may have its id."""
+    record, episode = subject.record, subject.record.episode(rule.code, subject.member)
+    if episode is not None:
+        assert isinstance(record, PairState | ParticipantState | ProgramState)
+        record.retired = max(record.retired, episode.number)
+        record.drop_episode(rule.code, subject.member)
 
 
 def close(
@@ -253,7 +260,7 @@ def _open(
 
 def _is_over(episode: Episode, verdict: Verdict, context: Context) -> bool:
     """Whether nothing of a closed episode matters any more: false since, and every span that counts from it is over."""
-    if verdict.rung or episode.phase is not Phase.ARMED:
+    if verdict.rung or episode.phase is not Phase.ARMED or episode.since_ms:
         return False
     kept_ms = episode.closed_ms + KEPT_CLOSED_MS if episode.closed_ms else 0
     return context.moment.at_ms >= max(kept_ms, _silent_until(episode, context.params))

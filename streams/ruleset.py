@@ -40,10 +40,14 @@ class Neglect(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    critical: Duration = Field(default=1 * HOUR_MS)
-    high: Duration = Field(default=1 * DAY_MS)
-    warning_working_days: int = Field(default=3, ge=1, le=1_000)
-    ack_lapses_after: Duration = Field(default=7 * DAY_MS)
+    critical: Duration = Field(default=1 * HOUR_MS, description="of a critical one, in real time")
+    high: Duration = Field(default=1 * DAY_MS, description="of a high one, in real time")
+    warning_working_days: int = Field(
+        default=3, ge=1, le=1_000, description="of a warning, Monday to Friday in the program's time zone"
+    )
+    ack_lapses_after: Duration = Field(
+        default=7 * DAY_MS, description="after this an acknowledgement without the outreach it needs does not count"
+    )
 
 
 class RuleSet:

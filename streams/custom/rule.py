@@ -24,6 +24,7 @@ from streams.rule import Account, Action, Duration, Moment, Rule, RuleParams, Ru
 from streams.state.episode import Episode, Evidence
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
+from streams.state.program import ProgramState
 from streams.steps import first_steps
 from streams.view import View
 
@@ -116,7 +117,8 @@ class CustomRule(Rule):
             record, episode = subject.record, subject.record.episode(self.code)
             if params.condition.holds(_values(view, subject, params, moment)):
                 if episode is None:
-                    episode = Episode(self.code, "")
+                    assert isinstance(record, PairState | ParticipantState | ProgramState)
+                    episode = Episode(self.code, "", number=record.retired)
                     record.episodes.append(episode)
                 episode.since_ms = episode.since_ms or moment.at_ms
             elif episode is not None:
