@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -9,6 +10,9 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from faust.transport.drivers import aiokafka as driver
+
+from agents.host.keeper import ask_patiently, keep
+from agents.host.process import fatal
 
 PREFETCH_BACKOFF_S = 0.02
 
@@ -60,15 +64,23 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     fetch_wait_ms: int = 100
     """How long a broker may hold a fetch when there is nothing new."""
+    _keeper: asyncio.Task[None] | None = None
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = self.fetch_wait_ms
+        ask_patiently(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
         await super().on_start()
-        fetcher = self._ensure_consumer()._fetcher
-        fetcher._prefetch_backoff = PREFETCH_BACKOFF_S
-        fetcher._records = _Fetched()
+        consumer = self._ensure_consumer()
+        consumer._fetcher._prefetch_backoff = PREFETCH_BACKOFF_S
+        consumer._fetcher._records = _Fetched()
+        self._keeper = asyncio.create_task(keep(consumer, lambda: self.consumer.flow_active, fatal), name="keeper")
+
+    async def on_thread_stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await super().on_thread_stop()

@@ -62,7 +62,7 @@ class LaneOptions:
         unit_records: a unit is committed once this many records and interventions are pending.
         idle_s: a lane that is behind and hears nothing this long seeks again, in case a chunk was lost on the way.
         transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
-        commit_timeout_s: a commit that takes longer ends the process.
+        commit_timeout_s: a commit, or taking a partition over, that takes longer ends the process.
         rebuild_lost_state: fold from the beginning of the journal where state was lost, publishing interventions again.
     """
 
@@ -171,7 +171,9 @@ class Lane:
     # 1. own
 
     async def _own(self) -> None:
-        await self._writer.own()
+        # The watchdog knows no lag of a lane that is not open, so waiting for a broker has an end of its own.
+        async with asyncio.timeout(self._options.commit_timeout_s):
+            await self._writer.own()
         self._pass("after_own")
 
     # 2. recover, 3. seek

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from agents.host.clients import KafkaSettings
 from agents.host.fold import Message
+from agents.host.keeper import ask_patiently
 
 log = logging.getLogger("ebb.host")
 
@@ -54,6 +55,7 @@ class TransactionalWriter:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             linger_ms=0,
         )
+        ask_patiently(self._producer.client)
 
     async def own(self) -> None:
         """Fence every earlier owner; returns when the transaction of the last one is finished."""

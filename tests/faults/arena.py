@@ -57,6 +57,7 @@ class Arena:
         self.result = Result(name, seed())
         self.dice = Random(f"{seed()} {name}")
         self.metrics: list[str] = []
+        self.unheard = ""
         print(f"{name}: FAULTS_SEED={seed()}")  # noqa: T201  (shown when it fails)
         self._began = time.monotonic()
         self.bootstrap = broker.bootstrap
@@ -128,7 +129,10 @@ class Arena:
         """Where the workers stand; None while the broker does not answer."""
         try:
             return self.oracle.standing()
-        except KafkaException:
+        except KafkaException as error:
+            # librdkafka keeps asking the leader it once heard of, or none, long after a broker that was fenced is back.
+            self.unheard = repr(error)
+            self.oracle.renew()
             return None
 
     def wait_mid_work(self, timeout_s: float = 90.0) -> Standing:
@@ -212,7 +216,7 @@ class Arena:
         result.facts, result.repeats, result.dead_letters = found.facts, found.repeats, found.dead_letters
         result.interventions, result.differences = found.interventions, [text[:300] for text in found.differences]
         self.finish()
-        assert found.differences == []
+        assert not found.differences, "\n".join(found.differences)
         assert min(found.facts, found.interventions, found.dead_letters) > 0
         now = self.oracle.standing()
         assert self.load.failed == 0, "the broker refused some of the load"
@@ -225,14 +229,14 @@ class Arena:
         self.result.seconds = time.monotonic() - self._began
         if self.result not in RESULTS:
             RESULTS.append(self.result)
-        keep()
+        keep(self.result)
 
     def _until(self, true: Callable[[], bool], timeout_s: float, otherwise: str, every_s: float = 0.1) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             if time.monotonic() > deadline:
                 where = self.standing()
-                raise AssertionError(f"{otherwise} at {where}\n{self.supervisor.logs()[-6000:]}")
+                raise AssertionError(f"{otherwise} at {where or self.unheard}\n{self.supervisor.logs()[-6000:]}")
             time.sleep(every_s)
 
     until = _until

@@ -1,10 +1,13 @@
-"""Which scenarios run, brokers of their own, and the table at the end."""
+"""Which scenarios run, brokers of their own, and the table at the end.
+
+Scenarios marked `alone` are about time and run with nothing beside them.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,13 @@ from tests.faults.arena import Arena
 
 FULL = os.environ.get("EBB_FAULTS") == "full"
 NewArena = Callable[..., Arena]
+PASSED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register our marker."""
     config.addinivalue_line("markers", "faults: a scenario of `make faults`, left out of every other run")
+    config.addinivalue_line("markers", "alone: a scenario whose figures need the machine for themselves")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,6 +35,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("faults")]
         items[:] = [item for item in items if not item.get_closest_marker("faults")]
         config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether a scenario passed, for its line in the table."""
+    found = yield
+    if found.when == "call":
+        item.stash[PASSED] = found.passed
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -59,5 +73,6 @@ def new_arena(broker: KafkaBroker, request: pytest.FixtureRequest, tmp_path: Pat
 
     yield make
     for arena in made:
+        arena.result.passed = request.node.stash.get(PASSED, False)
         arena.finish()
         arena.close()

@@ -74,7 +74,7 @@ class Oracle:
     """Reads the topics of one prefix. Use from one thread; `close` it."""
 
     def __init__(self, brokers: str, topics: Topics, partitions: int) -> None:
-        kafka = KafkaSettings(brokers=brokers, embedded=True)
+        self._kafka = kafka = KafkaSettings(brokers=brokers, embedded=True)
         self._topics = topics
         self._partitions = partitions
         self._reader = Reader(kafka, group_of(topics.prefix))
@@ -89,6 +89,11 @@ class Oracle:
     def close(self) -> None:
         self._tail.stop()
         self._reader.__exit__()
+
+    def renew(self) -> None:
+        """Ask by a new client from now on."""
+        self._reader.__exit__()
+        self._reader = Reader(self._kafka, group_of(self._topics.prefix))
 
     def positions(self) -> dict[int, int]:
         """Offset of the last entry applied and committed, by partition, as far as read."""

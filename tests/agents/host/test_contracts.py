@@ -17,8 +17,10 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.transaction_manager import TransactionManager
@@ -67,6 +69,13 @@ READ = {
     FetchResult.getall: "3e717e30de50",
     FetchResult.check_assignment: "b5340df67e3f",
     PartitionRecords._unpack_records: "b803e6d46480",
+    # keeping: who takes an error of coordination, and what is asserted about brokers
+    GroupCoordinator._push_error_to_user: "743ff515bd7e",
+    GroupCoordinator.check_errors: "ba6ca51ad348",
+    GroupCoordinator.ensure_coordinator_known: "4dfb9ccd877a",
+    GroupCoordinator.ensure_active_group: "33c84c1a9301",
+    AIOKafkaClient.coordinator_lookup: "19cc69fb75f8",
+    sender.Sender._find_coordinator: "33001a36bf6a",
     # writing: batches inside a transaction, and what an error does to them
     aiokafka.AIOKafkaProducer.begin_transaction: "f5128199fc27",
     aiokafka.AIOKafkaProducer.commit_transaction: "c7f9677c8941",
