@@ -3,12 +3,13 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 
 from agents.embedded import EmbeddedBroker
 from deploy.kafka.broker import KafkaBroker
+from deploy.kafka.cluster import KafkaCluster
 from deploy.kafka.jars import KafkaUnavailableError
 
 _serial = itertools.count(1)
@@ -25,6 +26,7 @@ class Broker(Protocol):
         """Create a topic."""
 
 
+Startable = TypeVar("Startable", KafkaBroker, KafkaCluster)
 NewTopics = Callable[..., str]
 """`new_topics(broker, partitions, *names) -> prefix`: creates topics `prefix + name`, unique to the test."""
 
@@ -36,7 +38,7 @@ def embedded() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-def start_kafka(broker: KafkaBroker) -> KafkaBroker:
+def start_kafka(broker: Startable) -> Startable:
     """Start a real broker, or skip the test with the reason; on CI a missing tool is a failure."""
     try:
         return broker.start()

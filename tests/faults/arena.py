@@ -10,9 +10,12 @@ from pathlib import Path
 from random import Random
 
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from agents import topics as clusters
 from deploy.kafka.broker import KafkaBroker, free_port
+from deploy.kafka.cluster import KafkaCluster
 from schemas.topics import CATALOGUE, Topics
 from tests.faults.load import Load, Mischief
 from tests.faults.oracle import Figures, Oracle, Standing, canaries_in
@@ -37,7 +40,7 @@ class Arena:
 
     def __init__(
         self,
-        broker: KafkaBroker,
+        broker: KafkaBroker | KafkaCluster,
         name: str,
         folder: Path,
         *,
@@ -51,7 +54,6 @@ class Arena:
         load: bool = True,
         session_s: float = SESSION_S,
     ) -> None:
-        self.broker = broker
         self.topics = Topics(f"{name}.")
         self.folder = folder
         self.result = Result(name, seed())
@@ -96,13 +98,17 @@ class Arena:
     # workers
 
     def worker(
-        self, *arguments: str, wanted: bool = True, module: str = "agents.cli", **environment: str
+        self,
+        *arguments: str,
+        wanted: bool = True,
+        module: str = "agents.cli",
+        environment: Mapping[str, str] | None = None,
     ) -> SupervisedWorker:
         """Start another worker, supervised unless it is not `wanted`."""
         workers = self.supervisor.workers
         command = [sys.executable, "-m", module, "worker", *arguments]
         worker = SupervisedWorker(
-            f"worker-{len(workers)}", command, self._environment | environment, self.folder, free_port()
+            f"worker-{len(workers)}", command, {**self._environment, **(environment or {})}, self.folder, free_port()
         )
         worker.wanted = wanted
         workers.append(worker)
@@ -122,6 +128,17 @@ class Arena:
         began = time.monotonic()
         self._until(lambda: worker.report().get("ready") is True, timeout_s, "not ready")
         return time.monotonic() - began
+
+    def configure(self, topic: str, **settings: str) -> None:
+        """Change settings of a topic of ours; underscores stand for dots."""
+        changes = [
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in settings.items()
+        ]
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, self.topics.real(topic), incremental_configs=changes)]
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        for done in admin.incremental_alter_configs(asked).values():
+            done.result(20)
 
     # proofs
 

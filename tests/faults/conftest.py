@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from deploy.kafka.broker import KafkaBroker
+from deploy.kafka.cluster import KafkaCluster
 from tests.conftest import start_kafka
 from tests.faults import report
 from tests.faults.arena import Arena
@@ -55,8 +56,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[KafkaBroker]:
-    """A broker that a module's scenarios may break. Its cleaner looks five times a second."""
-    running = start_kafka(KafkaBroker(properties={"log.cleaner.backoff.ms": "200"}))
+    """A broker that a module's scenarios may break. Its cleaner looks five times a second, retention twice."""
+    often = {"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "500"}
+    running = start_kafka(KafkaBroker(properties=often))
     yield running
     running.stop()
 
@@ -66,7 +68,7 @@ def new_arena(broker: KafkaBroker, request: pytest.FixtureRequest, tmp_path: Pat
     """Make the arena of a scenario; it is cleared away at the end."""
     made: list[Arena] = []
 
-    def make(*, on: KafkaBroker | None = None, **options: Any) -> Arena:
+    def make(*, on: KafkaBroker | KafkaCluster | None = None, **options: Any) -> Arena:
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")[:60]
         made.append(Arena(on or broker, name, tmp_path, **options))
         return made[-1]

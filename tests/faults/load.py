@@ -209,3 +209,11 @@ def _dated(value: bytes, at_ms: int) -> bytes:
 
 def _instant(at_ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1_000)) + f".{at_ms % 1_000:03d}Z"
+
+
+def signed_in(number: int, program: int = 0) -> bytes:
+    """A sign-in that is one of its kind by its number."""
+    return (
+        b'{"event_id":"after-%d","type":"activity.signed_in","occurred_at":"2026-01-05T12:00:00.000Z",'
+        b'"program_id":"program-%04d","participant_id":"mentee-%07d"}' % (number, program, program)
+    )

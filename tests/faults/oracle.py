@@ -30,6 +30,7 @@ CANARIES = (b"quagga-whispers", b"canary-person-5150")
 """A sentence of no dictionary, and an id that stands only inside comments."""
 
 _FACT = b'{"kind":"fact"'
+_PROGRESS = b'{"kind":"progress"'
 Row = tuple[bytes, bytes, int, list[tuple[str, bytes]]]
 
 
@@ -119,6 +120,16 @@ class Oracle:
         """Offset after the last record of each partition of a topic."""
         places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
         return {place[1]: stretch.end for place, stretch in self._reader.stretches(places).items()}
+
+    def bounds(self, name: str) -> list[tuple[int, int]]:
+        """First offset, and the one after the last, of each partition of a topic."""
+        places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
+        found = self._reader.stretches(places)
+        return [(found[place].begin, found[place].end) for place in places]
+
+    def progress_entries(self) -> int:
+        """How often the journal has been told how far sources are."""
+        return sum(message.value().startswith(_PROGRESS) for part in self._read(JOURNAL) for message in part)
 
     def dead_reasons(self) -> Counter[str]:
         """Dead letters by reason."""

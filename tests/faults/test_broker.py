@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from deploy.kafka.broker import KafkaBroker
 from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
@@ -13,45 +14,45 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pyt
 KILLS = 8
 
 
-def test_broker_kill_and_restart(new_arena: NewArena) -> None:
+def test_broker_kill_and_restart(new_arena: NewArena, broker: KafkaBroker) -> None:
     arena = new_arena()
     arena.worker()
     for _ in range(KILLS):
         with arena.fault("broker kill -9", 150):
             time.sleep(arena.dice.random())
-            arena.broker.kill()
+            broker.kill()
             time.sleep(arena.dice.random() * 4)
-            arena.broker.restart()
+            broker.restart()
     arena.settle()
     arena.judge()
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(8, 4), (40, 2)])
-def test_broker_pause(new_arena: NewArena, seconds: int, times: int) -> None:
+def test_broker_pause(new_arena: NewArena, broker: KafkaBroker, seconds: int, times: int) -> None:
     """It keeps its connections and answers nobody."""
     arena = new_arena()
     arena.worker()
     arena.worker()
     for _ in range(times):
         with arena.fault(f"broker paused {seconds} s", 150):
-            arena.broker.pause()
+            broker.pause()
             time.sleep(seconds)
-            arena.broker.resume()
+            broker.resume()
     arena.settle()
     arena.judge()
 
 
-def test_broker_absent_at_start(new_arena: NewArena) -> None:
+def test_broker_absent_at_start(new_arena: NewArena, broker: KafkaBroker) -> None:
     """A worker started without a broker says so and ends; its supervisor starts it until there is one."""
     arena = new_arena()
     worker = arena.worker()
     with arena.fault("broker absent for a minute, worker started meanwhile", 150):
-        arena.broker.kill()
+        broker.kill()
         worker.kill()
         worker.start()
         time.sleep(60)
         assert "No broker at" in worker.output()
         assert worker.starts > 3
-        arena.broker.restart()
+        broker.restart()
     arena.settle()
     arena.judge()

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from agents.ingest.limits import MOST_IN_A_ROW
+from schemas.topics import DEAD_LETTERS
 from tests.faults.conftest import NewArena
-from tests.faults.load import Mischief
+from tests.faults.load import Mischief, signed_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -39,7 +40,7 @@ def test_a_burst_of_poison_stops_its_source_and_no_other(new_arena: NewArena) ->
     arena.load.flush()
     arena.until(lambda: any("ratings/1 stopped" in text for text in worker.report().get("reasons", [])), 30, "not red")
     before = arena.oracle.applied()
-    arena.load.burst("participant-activity", [_signed_in(number) for number in range(50)], 2)
+    arena.load.burst("participant-activity", [signed_in(number) for number in range(50)], 2)
     arena.load.flush()
     arena.until(lambda: arena.oracle.applied() >= before + 50, 30, "a neighbour stopped, too")
     done = subprocess.run(
@@ -58,8 +59,21 @@ def test_a_burst_of_poison_stops_its_source_and_no_other(new_arena: NewArena) ->
     arena.judge()
 
 
-def _signed_in(number: int) -> bytes:
-    return (
-        b'{"event_id":"after-%d","type":"activity.signed_in","occurred_at":"2026-01-05T12:00:00.000Z",'
-        b'"program_id":"program-0000","participant_id":"mentee-0000000"}' % number
-    )
+def test_dead_letters_that_cannot_be_written_stop_ingest_and_lose_nothing(new_arena: NewArena) -> None:
+    """The topic asks for two copies and has one, so the broker refuses every write to it."""
+    arena = new_arena()
+    worker = arena.worker()
+
+    def is_red() -> bool:
+        return any("dead-letters has not acknowledged" in text for text in worker.report().get("reasons", []))
+
+    for _ in range(2):
+        with arena.fault("dead-letters not writable", 240):
+            arena.configure(DEAD_LETTERS, min_insync_replicas="2")
+            arena.until(is_red, 120, "not red")
+            taken = arena.oracle.standing().taken
+            time.sleep(3)
+            assert arena.oracle.standing().taken == taken, "records were passed over"
+            arena.configure(DEAD_LETTERS, min_insync_replicas="1")
+    arena.settle()
+    arena.judge()

@@ -5,18 +5,20 @@ Guessing here would skip facts or publish interventions twice, silently.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions
 
+from deploy.kafka.broker import KafkaBroker
 from schemas.topics import INTERVENTIONS, JOURNAL, STATE
 from tests.faults.arena import PARTITIONS, SESSION_S, Arena
 from tests.faults.conftest import NewArena
+from tests.faults.load import signed_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -24,8 +26,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pyt
 class Operator:
     """What an operator, good or bad, does to a cluster."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Arena, broker: KafkaBroker) -> None:
         self.arena = arena
+        self.broker = broker
         self.admin = AdminClient({"bootstrap.servers": arena.bootstrap, "log_level": 0})
 
     def worked(self) -> None:
@@ -40,14 +43,8 @@ class Operator:
     def cut(self, topic: str, offset: int, partitions: range = range(PARTITIONS)) -> None:
         """Delete records before an offset, as retention does."""
         real = self.arena.topics.real(topic)
-        policy = ConfigEntry(
-            "cleanup.policy",
-            "compact,delete" if topic == STATE else "delete",
-            incremental_operation=AlterConfigOpType.SET,
-        )
-        asked = [ConfigResource(ConfigResource.Type.TOPIC, real, incremental_configs=[policy])]
-        for done in self.admin.incremental_alter_configs(asked).values():
-            done.result(20)  # of a topic that is only compacted nobody may delete records
+        # Of a topic that is only compacted nobody may delete records.
+        self.arena.configure(topic, cleanup_policy="compact,delete" if topic == STATE else "delete")
         for future in self.admin.delete_records([TopicPartition(real, p, offset) for p in partitions]).values():
             future.result(20)
 
@@ -58,13 +55,23 @@ class Operator:
             future.result(20)
         arena.until(lambda: real not in self.admin.list_topics(timeout=10).topics, 20, "not deleted")
         policy = "compact" if topic == STATE else "delete"
-        arena.broker.create_topic(real, PARTITIONS, {"cleanup.policy": policy, "retention.ms": "-1"})
+        self.broker.create_topic(real, PARTITIONS, {"cleanup.policy": policy, "retention.ms": "-1"})
 
     def grow(self, topic: str) -> None:
         """Give a topic one more partition."""
         real = self.arena.topics.real(topic)
         for future in self.admin.create_partitions([NewPartitions(real, PARTITIONS + 1)]).values():
             future.result(20)
+
+    def expire(self, topic: str) -> None:
+        """Let retention remove everything a topic holds."""
+        arena = self.arena
+        arena.configure(topic, retention_ms="1")
+
+        def is_empty() -> bool:
+            return all(begin == end for begin, end in arena.oracle.bounds(topic))
+
+        arena.until(is_empty, 60, "retention removed nothing")
 
     def refused(self, *sentences: str) -> None:
         """A new worker refuses, and says why."""
@@ -103,8 +110,8 @@ class Operator:
 
 
 @pytest.fixture
-def operator(new_arena: NewArena) -> Operator:
-    return Operator(new_arena(rate=1_500))
+def operator(new_arena: NewArena, broker: KafkaBroker) -> Operator:
+    return Operator(new_arena(rate=1_500), broker)
 
 
 def test_retention_has_passed_the_position_in_the_journal(operator: Operator) -> None:
@@ -198,3 +205,49 @@ def test_inbound_topic_recreated(operator: Operator) -> None:
     worker = operator.arena.worker()
     operator.arena.wait_ready(worker)
     assert worker.end() == 0
+
+
+def test_inbound_topic_nobody_read_for_longer_than_its_retention(operator: Operator) -> None:
+    """What was read may expire, and the source may stay silent; what was not read is counted, and an operator accepts
+    its loss.
+    """
+    arena = operator.arena
+    operator.worked()
+    operator.expire("ratings")
+    worker = arena.worker()
+    arena.wait_ready(worker)
+    assert worker.end() == 0, worker.output()[-4000:]
+    before = arena.oracle.ends("ratings")
+    arena.load.burst("ratings", [b"{}"] * 30, 0)
+    arena.load.flush()
+    operator.expire("ratings")
+    operator.refused("30 records were removed before they were read", "`ebb ingest accept-gap ratings/0`")
+    assert "30 records" in operator.run("ingest", "accept-gap", "ratings/0", "--yes")
+    arena.result.note = "30 records expired unread, gap accepted"
+    operator.go_on()
+    arena.judge(lost={("ratings", 0, before[0] + number) for number in range(30)})
+
+
+def test_journal_ends_before_the_position(operator: Operator) -> None:
+    """A broker restored from an older copy of its disk: the same topic, and entries of it are missing."""
+    arena, broker = operator.arena, operator.broker
+    operator.worked()
+    before = arena.oracle.ends(JOURNAL)
+    place = broker.log.parent / "data" / f"{arena.topics.real(JOURNAL)}-0"
+    older = arena.folder / "older"
+    broker.kill()
+    shutil.copytree(place, older)
+    broker.restart()
+    worker = arena.worker()
+    arena.wait_ready(worker)
+    for number in range(50):
+        arena.load.burst("participant-activity", [signed_in(number, number)], 0)
+    arena.load.flush()
+    arena.wait_settled()
+    assert worker.end() == 0, worker.output()[-4000:]
+    assert arena.oracle.ends(JOURNAL)[0] > before[0]
+    broker.kill()
+    shutil.rmtree(place)
+    shutil.copytree(older, place)
+    broker.restart()
+    operator.refused(f"ends at {before[0]} but entry ", "has been applied: it was recreated or cut")

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pyt
 
 
 def _patched(arena: Arena, *patches: str) -> SupervisedWorker:
-    return arena.worker(module="tests.faults.patched_worker", EBB_FAULTS_PATCH=",".join(patches))
+    return arena.worker(module="tests.faults.patched_worker", environment={"EBB_FAULTS_PATCH": ",".join(patches)})
 
 
 def _switch(arena: Arena, number: int, **other: object) -> None:

@@ -7,13 +7,14 @@ import time
 
 import pytest
 
+from deploy.kafka.broker import KafkaBroker
 from tests.faults.arena import SESSION_S
 from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: NewArena) -> None:
+def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: NewArena, broker: KafkaBroker) -> None:
     arena = new_arena()
     first = arena.worker()
     with arena.fault("kill -9"):
@@ -39,8 +40,8 @@ def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: New
         time.sleep(SESSION_S + 2)
         first.resume()
     with arena.fault("broker kill -9"):
-        arena.broker.kill()
+        broker.kill()
         time.sleep(1)
-        arena.broker.restart()
+        broker.restart()
     arena.settle()
     arena.judge()

@@ -1,0 +1,77 @@
+"""Three brokers, three copies of everything, at least two of them in step: one dies, then two at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from deploy.kafka.cluster import NODES, KafkaCluster
+from tests.conftest import start_kafka
+from tests.faults.arena import Arena
+from tests.faults.conftest import NewArena
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
+
+ONES, TWOS = 6, 3
+
+
+@pytest.fixture
+def cluster() -> Iterator[KafkaCluster]:
+    running = KafkaCluster()
+    try:
+        yield start_kafka(running)
+    finally:
+        running.stop()
+
+
+def _wait_in_step(arena: Arena, cluster: KafkaCluster) -> None:
+    """Until every partition has all its copies again, so that the next death is one too few and not two."""
+
+    def is_whole() -> bool:
+        try:
+            found = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0}).list_topics(timeout=10)
+        except KafkaException:
+            return False
+        partitions = [one for topic in found.topics.values() for one in topic.partitions.values()]
+        return len(found.brokers) == NODES and all(len(one.isrs) == NODES for one in partitions)
+
+    arena.until(is_whole, 120, "not all copies are in step")
+
+
+def test_one_of_three_brokers_is_killed(new_arena: NewArena, cluster: KafkaCluster) -> None:
+    """Two copies are left, which is enough: work goes on while it is away."""
+    arena = new_arena(on=cluster, replication=NODES)
+    arena.worker()
+    arena.worker()
+    for number in range(ONES):
+        node = cluster.nodes[number % NODES]
+        with arena.fault("one of three brokers killed, and away", 180):
+            time.sleep(arena.dice.random())
+            node.kill()
+        node.restart()
+        _wait_in_step(arena, cluster)
+    arena.settle()
+    arena.judge()
+
+
+def test_two_of_three_brokers_are_killed(new_arena: NewArena, cluster: KafkaCluster) -> None:
+    """One copy is left, which is too little: nothing is accepted until another one is back, and nothing is lost."""
+    arena = new_arena(on=cluster, replication=NODES)
+    arena.worker()
+    arena.worker()
+    for number in range(TWOS):
+        nodes = [cluster.nodes[(number + step) % NODES] for step in (0, 1)]
+        with arena.fault("two of three brokers killed", 240):
+            time.sleep(arena.dice.random())
+            for node in nodes:
+                node.kill()
+            time.sleep(5)
+            for node in nodes:
+                node.restart()
+        _wait_in_step(arena, cluster)
+    arena.settle()
+    arena.judge()
