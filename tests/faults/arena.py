@@ -53,11 +53,13 @@ class Arena:
         switches: bool = True,
         load: bool = True,
         session_s: float = SESSION_S,
+        partitions: int = PARTITIONS,
     ) -> None:
         self.topics = Topics(f"{name}.")
         self.folder = folder
         self.result = Result(name, seed())
         self.dice = Random(f"{seed()} {name}")
+        self.partitions = partitions
         self.metrics: list[str] = []
         self.unheard = ""
         print(f"{name}: FAULTS_SEED={seed()}")  # noqa: T201  (shown when it fails)
@@ -65,7 +67,7 @@ class Arena:
         self.bootstrap = broker.bootstrap
         # Facts carry the time of their arrival, weeks ago: retention by time would remove them.
         for topic in CATALOGUE:
-            count = clusters.partitions_of(topic, PARTITIONS)
+            count = clusters.partitions_of(topic, partitions)
             ours = {**topic.settings(), "retention.ms": "-1", **(settings or {}).get(topic.name, {})}
             broker.create_topic(self.topics.real(topic.name), count, ours, replication)
         self.supervisor = Supervisor()
@@ -86,7 +88,7 @@ class Arena:
             mischief=mischief,
             switches=switches,
         )
-        self.oracle = Oracle(broker.bootstrap, self.topics, PARTITIONS)
+        self.oracle = Oracle(broker.bootstrap, self.topics, partitions)
         if load:
             self.load.start()
 
@@ -210,7 +212,7 @@ class Arena:
                 self.wait_ready(worker)  # before that it may not even heed SIGTERM
                 assert worker.end() == 0, worker.output()[-4000:]
         last = self.worker("--only", "engine")
-        self._until(lambda: last.output().count(" open at entry ") >= PARTITIONS, timeout_s, "not open")
+        self._until(lambda: last.output().count(" open at entry ") >= self.partitions, timeout_s, "not open")
         self.wait_settled(timeout_s, with_ingest=False)
         assert last.end() == 0, last.output()[-4000:]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -154,6 +154,13 @@ class Load(threading.Thread):
         for value in values:
             self._producer.produce(self._topics.real(topic), key=key, value=value, partition=partition)
             self.sent[topic] += 1
+
+    def send(self, topic: str, key: str, fact: Mapping[str, object] | bytes, at_ms: int) -> None:
+        """Send a fact that arrives at an instant."""
+        value = fact if isinstance(fact, bytes) else msgspec.json.encode(fact)
+        self._deliver(topic, key.encode(), value, at_ms)
+        if self.sent.total() % 1_000 == 0:
+            self._producer.poll(0)
 
     def flush(self) -> None:
         """Wait until the broker has everything sent so far."""

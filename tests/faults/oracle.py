@@ -121,6 +121,10 @@ class Oracle:
         places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
         return {place[1]: stretch.end for place, stretch in self._reader.stretches(places).items()}
 
+    def values(self, name: str) -> list[bytes]:
+        """What a topic holds, partition by partition."""
+        return [message.value() for part in self._read(name) for message in part]
+
     def bounds(self, name: str) -> list[tuple[int, int]]:
         """First offset, and the one after the last, of each partition of a topic."""
         places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
