@@ -35,7 +35,7 @@ from deploy.kafka.jars import KafkaUnavailableError, class_path, java
 from deploy.kafka.tls import make_certificates
 
 _HOST = "127.0.0.1"
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
 _ADMIN_TIMEOUT_S = 15.0
 _LOG_TAIL_LINES = 15

@@ -57,7 +57,6 @@ def test_the_disk_under_the_broker_is_full(new_arena: NewArena, small_disk: Path
             with arena.fault("disk full under the broker", 240):
                 _fill(ballast)
                 arena.until(lambda: not broker.is_alive(), 60, "the broker works on a full disk")
-                broker.kill()
                 ballast.unlink()
                 broker.restart()
         arena.settle()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -34,9 +35,9 @@ Fact = dict[str, object]
 
 
 @pytest.fixture
-def yesterday() -> Iterator[KafkaBroker]:
+def yesterday(tmp_path: Path) -> Iterator[KafkaBroker]:
     """A broker whose clock is a day late."""
-    broker = start_kafka(KafkaBroker(environment=faked(-DAY_MS // 1_000)))
+    broker = start_kafka(KafkaBroker(environment=faked(-DAY_MS // 1_000, tmp_path)))
     yield broker
     broker.stop()
 
@@ -54,7 +55,7 @@ def test_a_day_of_outage_and_the_flood_after_it(new_arena: NewArena, yesterday: 
     }
     silent = {pair for number, pair in enumerate(due_ms) if number % SILENT_EVERY == 0}
     _match(arena, due_ms)
-    worker = arena.worker(environment=faked(-DAY_MS // 1_000))
+    worker = arena.worker(environment=broker.environment)
     arena.wait_ready(worker)
     arena.wait_settled()
     arena.until(lambda: arena.oracle.progress_entries() > 0, 60, "no progress")
