@@ -275,7 +275,7 @@ def make_app(
         broker_session_timeout=session_timeout_s,
         broker_heartbeat_interval=min(1.0, session_timeout_s / 4),
         broker_request_timeout=max(20.0, session_timeout_s),
-        broker_rebalance_timeout=max(8.0, session_timeout_s),
+        broker_rebalance_timeout=max(15.0, session_timeout_s),
         broker_max_poll_interval=300.0,
         broker_max_poll_records=poll_records,
         consumer_max_fetch_size=fetch_bytes,

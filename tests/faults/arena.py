@@ -24,7 +24,7 @@ from tests.faults.supervision import SupervisedWorker, Supervisor
 
 PARTITIONS = 4
 SESSION_S = 6.0
-RATE = 800
+RATE = 400
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -125,7 +125,7 @@ class Arena:
         """Settings that commands need to work on these topics."""
         return dict(self._environment)
 
-    def wait_ready(self, worker: SupervisedWorker, timeout_s: float = 60.0) -> float:
+    def wait_ready(self, worker: SupervisedWorker, timeout_s: float = 180.0) -> float:
         """Wait until a worker says it is ready. Returns: after how many seconds."""
         began = time.monotonic()
         self._until(lambda: worker.report().get("ready") is True, timeout_s, "not ready")
@@ -154,7 +154,7 @@ class Arena:
             self.oracle.renew()
             return None
 
-    def wait_mid_work(self, timeout_s: float = 90.0) -> Standing:
+    def wait_mid_work(self, timeout_s: float = 240.0) -> Standing:
         """Return in the midst of work: positions moved twice just now, and something waits."""
         for _ in range(2):
             before = self.oracle.applied()
@@ -170,7 +170,7 @@ class Arena:
         return found[0]
 
     @contextmanager
-    def fault(self, kind: str, timeout_s: float = 90.0, *, waits: bool = True) -> Iterator[None]:
+    def fault(self, kind: str, timeout_s: float = 240.0, *, waits: bool = True) -> Iterator[None]:
         """Inject a fault inside the block: proves that it fell into work, and measures until all partitions move again.
 
         Args:
@@ -198,7 +198,7 @@ class Arena:
 
     # the end
 
-    def settle(self, timeout_s: float = 180.0) -> None:
+    def settle(self, timeout_s: float = 400.0) -> None:
         """O4: stop the load; everything is taken and applied without help. Then end all workers, and apply what ingest
         wrote in parting.
         """
@@ -216,7 +216,7 @@ class Arena:
         self.wait_settled(timeout_s, with_ingest=False)
         assert last.end() == 0, last.output()[-4000:]
 
-    def wait_settled(self, timeout_s: float = 180.0, *, with_ingest: bool = True) -> None:
+    def wait_settled(self, timeout_s: float = 400.0, *, with_ingest: bool = True) -> None:
         """Wait until nothing waits any more."""
 
         def is_settled() -> bool:

@@ -67,7 +67,7 @@ class SupervisedWorker:
         """SIGKILL, and stay away until `start`."""
         self.wanted = False
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def pause(self) -> None:
         """SIGSTOP: it keeps its sockets and knows nothing."""
@@ -77,7 +77,7 @@ class SupervisedWorker:
         """SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
-    def end(self, timeout_s: float = 20.0) -> int:
+    def end(self, timeout_s: float = 60.0) -> int:
         """SIGTERM, for good. Returns: the exit code."""
         self.wanted = False
         self.process.send_signal(signal.SIGTERM)
@@ -106,13 +106,13 @@ class SupervisedWorker:
         found: dict[str, Any] = json.loads(self.ask("/readyz") or "{}")
         return found
 
-    def wait_refusal(self, timeout_s: float = 60.0) -> str:
+    def wait_refusal(self, timeout_s: float = 180.0) -> str:
         """Wait until it has ended by itself, with exit code 1. Returns: everything it printed in this life."""
         self.wanted = False
         assert self.process.wait(timeout_s) == 1, self.output()[-4000:]
         return self.output()
 
-    def wait_state(self, state: str, timeout_s: float = 60.0) -> None:
+    def wait_state(self, state: str, timeout_s: float = 240.0) -> None:
         """Wait for a process state, `T` after a failpoint that stops."""
         deadline = time.monotonic() + timeout_s
         while self.state() != state:

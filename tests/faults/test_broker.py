@@ -9,7 +9,7 @@ import pytest
 from deploy.kafka.broker import KafkaBroker
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
 KILLS = 8
 
@@ -18,7 +18,7 @@ def test_broker_kill_and_restart(new_arena: NewArena, broker: KafkaBroker) -> No
     arena = new_arena()
     arena.worker()
     for _ in range(KILLS):
-        with arena.fault("broker kill -9", 150):
+        with arena.fault("broker kill -9", 300):
             time.sleep(arena.dice.random())
             broker.kill()
             time.sleep(arena.dice.random() * 4)
@@ -34,7 +34,7 @@ def test_broker_pause(new_arena: NewArena, broker: KafkaBroker, seconds: int, ti
     arena.worker()
     arena.worker()
     for _ in range(times):
-        with arena.fault(f"broker paused {seconds} s", 150):
+        with arena.fault(f"broker paused {seconds} s", 300):
             broker.pause()
             time.sleep(seconds)
             broker.resume()
@@ -46,7 +46,7 @@ def test_broker_absent_at_start(new_arena: NewArena, broker: KafkaBroker) -> Non
     """A worker started without a broker says so and ends; its supervisor starts it until there is one."""
     arena = new_arena()
     worker = arena.worker()
-    with arena.fault("broker absent for a minute, worker started meanwhile", 150):
+    with arena.fault("broker absent for a minute, worker started meanwhile", 300):
         broker.kill()
         worker.kill()
         worker.start()

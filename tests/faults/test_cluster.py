@@ -14,7 +14,7 @@ from tests.conftest import start_kafka
 from tests.faults.arena import Arena
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
 ONES, TWOS = 6, 3
 
@@ -39,7 +39,7 @@ def _wait_in_step(arena: Arena, cluster: KafkaCluster) -> None:
         partitions = [one for topic in found.topics.values() for one in topic.partitions.values()]
         return len(found.brokers) == NODES and all(len(one.isrs) == NODES for one in partitions)
 
-    arena.until(is_whole, 120, "not all copies are in step")
+    arena.until(is_whole, 300, "not all copies are in step")
 
 
 def test_one_of_three_brokers_is_killed(new_arena: NewArena, cluster: KafkaCluster) -> None:
@@ -49,7 +49,7 @@ def test_one_of_three_brokers_is_killed(new_arena: NewArena, cluster: KafkaClust
     arena.worker()
     for number in range(ONES):
         node = cluster.nodes[number % NODES]
-        with arena.fault("one of three brokers killed, and away", 180):
+        with arena.fault("one of three brokers killed, and away", 300):
             time.sleep(arena.dice.random())
             node.kill()
         node.restart()
@@ -65,7 +65,7 @@ def test_two_of_three_brokers_are_killed(new_arena: NewArena, cluster: KafkaClus
     arena.worker()
     for number in range(TWOS):
         nodes = [cluster.nodes[(number + step) % NODES] for step in (0, 1)]
-        with arena.fault("two of three brokers killed", 240):
+        with arena.fault("two of three brokers killed", 300):
             time.sleep(arena.dice.random())
             for node in nodes:
                 node.kill()

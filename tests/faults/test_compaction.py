@@ -9,7 +9,7 @@ import pytest
 from schemas.topics import STATE
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
 
 KILLS = 12
 HOSTILE = {

@@ -14,7 +14,7 @@ from deploy.kafka.broker import KafkaBroker
 from tests.conftest import start_kafka
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
 
 SIZE = "600m"
 TIMES = 3
@@ -56,7 +56,7 @@ def test_the_disk_under_the_broker_is_full(new_arena: NewArena, small_disk: Path
         for _ in range(TIMES):
             with arena.fault("disk full under the broker", 240):
                 _fill(ballast)
-                arena.until(lambda: not broker.is_alive(), 60, "the broker works on a full disk")
+                arena.until(lambda: not broker.is_alive(), 180, "the broker works on a full disk")
                 ballast.unlink()
                 broker.restart()
         arena.settle()

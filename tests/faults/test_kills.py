@@ -8,9 +8,9 @@ import pytest
 
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-KILLS = 60
+KILLS = 40
 TERMS = 10
 
 
@@ -19,7 +19,7 @@ def test_kill_storm(new_arena: NewArena, clock: str) -> None:
     """Every other time the local data goes too: nothing of it may be needed."""
     arena = new_arena(clock=clock)
     worker = arena.worker()
-    for number in range(KILLS if clock == "wall" else KILLS // 3):
+    for number in range(KILLS if clock == "wall" else KILLS * 3 // 8):
         forgets = number % 2 == 1
         with arena.fault("kill -9 and local data lost" if forgets else "kill -9"):
             time.sleep(arena.dice.random() * 0.5)
@@ -39,7 +39,7 @@ def test_term_under_load(new_arena: NewArena) -> None:
             time.sleep(arena.dice.random() * 0.5)
             began = time.monotonic()
             assert worker.end() == 0, worker.output()[-4000:]
-            assert time.monotonic() - began < 15
+            assert time.monotonic() - began < 30
             worker.start()
     arena.settle()
     arena.judge()

@@ -12,9 +12,9 @@ from tests.conftest import start_kafka
 from tests.faults.conftest import NewArena
 from tests.faults.proxy import Proxy, Weather
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-RESETS = 40
+RESETS = 100
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def test_network(new_arena: NewArena, proxied: tuple[KafkaBroker, Proxy]) -> Non
             time.sleep(arena.dice.random() * 2)
             assert proxy.reset() > 0
     for way in ("up", "down") * 3:
-        with arena.fault(f"black hole {way} for 12 s", 180):
+        with arena.fault(f"black hole {way} for 12 s", 300):
             proxy.weather = Weather(swallows_up=way == "up", swallows_down=way == "down")
             time.sleep(12)
             # What was swallowed leaves a hole in the stream: nobody could go on with such a connection.
             proxy.reset()
             proxy.weather = Weather()
-    with arena.fault("cut off for 20 s", 180):
+    with arena.fault("cut off for 20 s", 300):
         proxy.weather = Weather(refuses=True)
         proxy.reset()
         time.sleep(20)

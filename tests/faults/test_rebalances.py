@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
 EVENTS = 36
 EVERY_S = 10.0

@@ -20,7 +20,7 @@ from tests.faults.arena import PARTITIONS, SESSION_S, Arena
 from tests.faults.conftest import NewArena
 from tests.faults.load import signed_in
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1500)]
 
 
 class Operator:
@@ -46,14 +46,14 @@ class Operator:
         # Of a topic that is only compacted nobody may delete records.
         self.arena.configure(topic, cleanup_policy="compact,delete" if topic == STATE else "delete")
         for future in self.admin.delete_records([TopicPartition(real, p, offset) for p in partitions]).values():
-            future.result(20)
+            future.result(60)
 
     def delete(self, topic: str) -> None:
         """Delete a topic and make it again, empty."""
         arena, real = self.arena, self.arena.topics.real(topic)
         for future in self.admin.delete_topics([real]).values():
-            future.result(20)
-        arena.until(lambda: real not in self.admin.list_topics(timeout=10).topics, 20, "not deleted")
+            future.result(60)
+        arena.until(lambda: real not in self.admin.list_topics(timeout=10).topics, 240, "not deleted")
         policy = "compact" if topic == STATE else "delete"
         self.broker.create_topic(real, PARTITIONS, {"cleanup.policy": policy, "retention.ms": "-1"})
 
@@ -61,7 +61,7 @@ class Operator:
         """Give a topic one more partition."""
         real = self.arena.topics.real(topic)
         for future in self.admin.create_partitions([NewPartitions(real, PARTITIONS + 1)]).values():
-            future.result(20)
+            future.result(60)
 
     def expire(self, topic: str) -> None:
         """Let retention remove everything a topic holds."""
@@ -71,7 +71,7 @@ class Operator:
         def is_empty() -> bool:
             return all(begin == end for begin, end in arena.oracle.bounds(topic))
 
-        arena.until(is_empty, 60, "retention removed nothing")
+        arena.until(is_empty, 240, "retention removed nothing")
 
     def refused(self, *sentences: str) -> None:
         """A new worker refuses, and says why."""
@@ -84,7 +84,7 @@ class Operator:
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run a command of ours. A worker that refused says no goodbye: the group counts it until its session ends."""
-        deadline = time.monotonic() + 4 * SESSION_S
+        deadline = time.monotonic() + 15 * SESSION_S
         while "A worker is running" in (done := self._run(arguments)).stderr and time.monotonic() < deadline:
             time.sleep(1)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
@@ -98,7 +98,7 @@ class Operator:
             cwd=arena.folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -118,7 +118,7 @@ def test_retention_has_passed_the_position_in_the_journal(operator: Operator) ->
     """Nothing can be rebuilt either: the command says so."""
     arena = operator.arena
     worker = arena.worker("--only", "ingest")
-    arena.until(lambda: (now := arena.standing()) is not None and now.journal > 2_000, 60, "no journal")
+    arena.until(lambda: (now := arena.standing()) is not None and now.journal > 2_000, 240, "no journal")
     arena.load.stop()
     assert worker.end() == 0
     operator.cut(JOURNAL, 100)
@@ -153,12 +153,12 @@ def test_rebuild_publishes_what_was_never_published(operator: Operator) -> None:
     arena = operator.arena
     worker = arena.worker()
     arena.wait_mid_work()
-    arena.until(lambda: min(arena.oracle.ends(INTERVENTIONS).values()) > 0, 60, "no interventions")
+    arena.until(lambda: min(arena.oracle.ends(INTERVENTIONS).values()) > 0, 240, "no interventions")
     worker.kill()
     ingest = arena.worker("--only", "ingest")
-    arena.until(lambda: (now := arena.standing()) is not None and now.lag > 8_000, 90, "too little waits")
+    arena.until(lambda: (now := arena.standing()) is not None and now.lag > 8_000, 240, "too little waits")
     arena.load.stop()
-    arena.until(lambda: (now := arena.standing()) is not None and now.taken == now.inbound, 90, "not taken")
+    arena.until(lambda: (now := arena.standing()) is not None and now.taken == now.inbound, 240, "not taken")
     assert ingest.end() == 0
     operator.delete(STATE)
     operator.refused("the state was lost")

@@ -14,7 +14,7 @@ from tests.faults.conftest import NewArena
 from tests.faults.patched_worker import raise_in_rule
 from tests.faults.supervision import SupervisedWorker
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
 
 
 def _patched(arena: Arena, *patches: str) -> SupervisedWorker:
@@ -65,7 +65,7 @@ def test_slices_of_an_entry_with_deaths_between_them(new_arena: NewArena) -> Non
             process = worker.start(failpoint=f"after_commit:{count}:kill")
             worker.wanted = False
             _switch(arena, number)
-            assert process.wait(90) == -signal.SIGKILL, worker.output()[-4000:]
+            assert process.wait(240) == -signal.SIGKILL, worker.output()[-4000:]
             worker.start()
     arena.settle()
     arena.judge()

@@ -11,7 +11,7 @@ from deploy.kafka.broker import KafkaBroker
 from tests.faults.arena import SESSION_S
 from tests.faults.conftest import NewArena
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: NewArena, broker: KafkaBroker) -> None:
@@ -25,14 +25,14 @@ def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: New
             first.kill()
             process = first.start(failpoint=f"{place}:3:kill")
             first.wanted = False
-            assert process.wait(60) == -signal.SIGKILL, first.output()[-4000:]
+            assert process.wait(240) == -signal.SIGKILL, first.output()[-4000:]
             first.start()
     with arena.fault("join and SIGTERM"):
         second = arena.worker()
-        arena.until(lambda: " open at entry " in second.output(), 60, "the second worker got nothing to do")
+        arena.until(lambda: " open at entry " in second.output(), 180, "the second worker got nothing to do")
         assert second.end() == 0, second.output()[-4000:]
     second.start()
-    arena.until(lambda: second.output().count(" open at entry ") > 2, 60, "the second worker got nothing to do")
+    arena.until(lambda: second.output().count(" open at entry ") > 2, 180, "the second worker got nothing to do")
     with arena.fault("pause past the session"):
         first.kill()
         first.start(failpoint="after_begin:25:stop")
