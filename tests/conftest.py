@@ -31,6 +31,11 @@ NewTopics = Callable[..., str]
 """`new_topics(broker, partitions, *names) -> prefix`: creates topics `prefix + name`, unique to the test."""
 
 
+def pytest_report_header() -> str:
+    """Say by what seed the fault suite and its simulation can be repeated."""
+    return f"FAULTS_SEED={os.environ.get('FAULTS_SEED', '7')}"
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[EmbeddedBroker]:
     """The in-process broker."""

@@ -45,6 +45,7 @@ def test_term_under_load(new_arena: NewArena) -> None:
     arena.judge()
 
 
+@pytest.mark.alone
 def test_failover_to_a_second_worker(new_arena: NewArena) -> None:
     """A killed worker says no goodbye: the other one takes over when its session of 6 s has ended."""
     arena = new_arena()
