@@ -54,6 +54,7 @@ class Watchdog:
         self._every_s = every_s
         self._bite = bite or dump_and_exit
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lived_s = 0.0
         self._beat_at = 0.0
         self._moved: dict[int, tuple[int, float]] = {}
         self._stop = threading.Event()
@@ -62,7 +63,6 @@ class Watchdog:
     def start(self) -> None:
         """Begin to watch the running event loop and the lanes."""
         self._loop = asyncio.get_running_loop()
-        self._beat_at = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,19 +70,17 @@ class Watchdog:
         self._stop.set()
 
     def _beat(self) -> None:
-        self._beat_at = time.monotonic()
+        self._beat_at = self._lived_s
 
     def _watch(self) -> None:
         looked_at = time.monotonic()
         while not self._stop.wait(self._every_s):
             now = time.monotonic()
-            if now - looked_at > self._every_s + self._patience_s / 2:
-                # We were stopped ourselves (SIGSTOP, a sleeping laptop): nobody could have moved, so everybody starts
-                # afresh.
-                self._beat_at = now
-                self._moved.clear()
+            # Time counts as far as we lived through it: when we come late ourselves (SIGSTOP, a sleeping laptop, a
+            # machine with far too much to do), nobody else could have moved either, and ending makes it worse.
+            self._lived_s += min(now - looked_at, self._every_s)
             looked_at = now
-            why = self._complaint(now)
+            why = self._complaint(self._lived_s)
             if why is not None:
                 self._bite(why)
                 return

@@ -15,12 +15,18 @@ _HOST: Final = "127.0.0.1"
 class KafkaCluster:
     """`NODES` brokers, from `with` or `start` until `stop`; `nodes` can be killed, paused and restarted one by one."""
 
-    def __init__(self, properties: Mapping[str, str] | None = None, heap: str = "384m") -> None:
+    def __init__(
+        self,
+        properties: Mapping[str, str] | None = None,
+        heap: str = "384m",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare, without starting.
 
         Args:
             properties: settings of every node that override ours.
             heap: size of each Java heap.
+            environment: variables added to ours for the process of each node.
         """
         ports = [free_port() for _ in range(NODES)]
         controllers = [free_port() for _ in range(NODES)]
@@ -49,6 +55,7 @@ class KafkaCluster:
                 port=port,
                 heap=heap,
                 cluster_id=cluster,
+                environment=environment,
                 properties=shared
                 | {
                     "node.id": str(number + 1),

@@ -23,7 +23,9 @@ from tests.faults.report import RESULTS, Fault, Result, keep, seed
 from tests.faults.supervision import SupervisedWorker, Supervisor
 
 PARTITIONS = 4
-SESSION_S = 6.0
+SESSION_S = 10.0
+SHORT_LIVED = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+"""Environment of a broker that does not live long enough for its best compiler to pay."""
 RATE = 400
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,7 @@ from deploy.kafka.broker import KafkaBroker
 from deploy.kafka.cluster import KafkaCluster
 from tests.conftest import start_kafka
 from tests.faults import report
-from tests.faults.arena import Arena
+from tests.faults.arena import SHORT_LIVED, Arena
 
 FULL = os.environ.get("EBB_FAULTS") == "full"
 NewArena = Callable[..., Arena]
@@ -58,7 +58,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def broker() -> Iterator[KafkaBroker]:
     """A broker that a module's scenarios may break. Its cleaner looks five times a second, retention twice."""
     often = {"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "500"}
-    running = start_kafka(KafkaBroker(properties=often))
+    running = start_kafka(KafkaBroker(properties=often, environment=SHORT_LIVED))
     yield running
     running.stop()
 

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.cluster import NODES, KafkaCluster
 from tests.conftest import start_kafka
-from tests.faults.arena import Arena
+from tests.faults.arena import SHORT_LIVED, Arena
 from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
@@ -21,7 +21,7 @@ ONES, TWOS = 6, 3
 
 @pytest.fixture
 def cluster() -> Iterator[KafkaCluster]:
-    running = KafkaCluster()
+    running = KafkaCluster(environment=SHORT_LIVED)
     try:
         yield start_kafka(running)
     finally:

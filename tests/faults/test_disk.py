@@ -12,6 +12,7 @@ import pytest
 
 from deploy.kafka.broker import KafkaBroker
 from tests.conftest import start_kafka
+from tests.faults.arena import SHORT_LIVED
 from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
@@ -48,7 +49,7 @@ def _fill(ballast: Path) -> None:
 
 
 def test_the_disk_under_the_broker_is_full(new_arena: NewArena, small_disk: Path) -> None:
-    broker = start_kafka(KafkaBroker(data=small_disk / "kafka"))
+    broker = start_kafka(KafkaBroker(data=small_disk / "kafka", environment=SHORT_LIVED))
     try:
         arena = new_arena(on=broker)
         arena.worker()

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pyt
 
 KILLS = 40
 TERMS = 10
+FAILOVER_SESSION_S = 6.0
 
 
 @pytest.mark.parametrize("clock", ["wall", "records"])
@@ -48,7 +49,7 @@ def test_term_under_load(new_arena: NewArena) -> None:
 @pytest.mark.alone
 def test_failover_to_a_second_worker(new_arena: NewArena) -> None:
     """A killed worker says no goodbye: the other one takes over when its session of 6 s has ended."""
-    arena = new_arena()
+    arena = new_arena(session_s=FAILOVER_SESSION_S)
     workers = [arena.worker(), arena.worker()]
     for number in range(6):
         for worker in workers:

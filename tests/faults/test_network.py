@@ -9,6 +9,7 @@ import pytest
 
 from deploy.kafka.broker import KafkaBroker, free_port
 from tests.conftest import start_kafka
+from tests.faults.arena import SHORT_LIVED
 from tests.faults.conftest import NewArena
 from tests.faults.proxy import Proxy, Weather
 
@@ -24,6 +25,7 @@ def proxied() -> Iterator[tuple[KafkaBroker, Proxy]]:
     controller = free_port()
     broker = KafkaBroker(
         port=plain,
+        environment=SHORT_LIVED,
         properties={
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://127.0.0.1:{plain},PROXIED://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{controller}",

@@ -17,7 +17,7 @@ import pytest
 from deploy.kafka.broker import KafkaBroker
 from schemas.topics import INTERVENTIONS
 from tests.conftest import start_kafka
-from tests.faults.arena import Arena
+from tests.faults.arena import SHORT_LIVED, Arena
 from tests.faults.conftest import NewArena
 from tests.faults.load import PROGRAMS, signed_in
 from tests.faults.test_clocks import faked
@@ -37,7 +37,7 @@ Fact = dict[str, object]
 @pytest.fixture
 def yesterday(tmp_path: Path) -> Iterator[KafkaBroker]:
     """A broker whose clock is a day late."""
-    broker = start_kafka(KafkaBroker(environment=faked(-DAY_MS // 1_000, tmp_path)))
+    broker = start_kafka(KafkaBroker(environment=SHORT_LIVED | faked(-DAY_MS // 1_000, tmp_path)))
     yield broker
     broker.stop()
 
