@@ -54,8 +54,7 @@ def test_an_event_loop_that_stands_still_is_reported() -> None:
 
 
 def test_its_bite_dumps_all_stacks_and_exits_with_1() -> None:
-    code = "from agents.host import watchdog as watchdog_module
-from agents.host.watchdog import dump_and_exit\ndef deep(): dump_and_exit('stuck')\ndeep()"
+    code = "from agents.host.watchdog import dump_and_exit\ndef deep(): dump_and_exit('stuck')\ndeep()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "in deep" in done.stderr
