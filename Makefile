@@ -23,13 +23,15 @@ test: venv ## All tests; those that need a real Kafka are skipped where java or 
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 FAULTS_PARALLEL ?= 2
+FAULTED := tests/faults tests/integration/test_backtest_live.py tests/agents/notifier/test_crash.py \
+  tests/agents/notifier/test_outage.py
 FAULTS := EBB_FAULTS=full EBB_FAULTS_REPORT=.cache/faults $(BIN)/python -m pytest -q
 
 faults: venv ## Kills, pauses, rebalances, broken brokers, disks, clocks and networks on a real Kafka, against the oracles; over an hour
 	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null; } || true
 	@rm -rf .cache/faults
 	@code=0; \
-	$(FAULTS) tests/faults tests/integration/test_backtest_live.py -m "not alone" -n $(FAULTS_PARALLEL) --dist loadfile || code=1; \
+	$(FAULTS) $(FAULTED) -m "not alone" -n $(FAULTS_PARALLEL) --dist loadfile || code=1; \
 	$(FAULTS) tests/faults -m alone || code=1; \
 	$(BIN)/python -m tests.faults.report .cache/faults; exit $$code
 

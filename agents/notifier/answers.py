@@ -23,7 +23,7 @@ from agents.host.process import Refusal
 from agents.notifier.config import AnswersTable
 from agents.notifier.links import EVENT_PREFIX, Grant, LinkError, sign, verify
 from agents.notifier.render import Answering
-from agents.notifier.texts import texts
+from agents.notifier.texts import FALLBACK, Texts, texts
 from agents.settings import Settings
 from schemas.outbound import Intervention, decode_intervention, moment
 from streams.clock import DAY_MS
@@ -74,6 +74,7 @@ class AnswerPages:
     Args:
         keys: reads the active keys, newest first.
         newest: looks up the newest record of an intervention; None when it is not kept (any more).
+        language_of: the language of whoever answers.
     """
 
     def __init__(
@@ -82,14 +83,14 @@ class AnswerPages:
         keys: Callable[[], Sequence[str]],
         settings: Settings,
         newest: Callable[[str], bytes | None],
-        language: str = "en",
+        language_of: Callable[[str], str] = lambda _: FALLBACK,
     ) -> None:
         self._table = table
         self._keys = keys
         self._settings = settings
         self._topic = settings.topics.real(ACTIONS)
         self._newest = newest
-        self._t = texts(language)
+        self._language_of = language_of
         self._used: set[str] = set()
         self._pressing: dict[str, asyncio.Lock] = {}
         self._runner: web.AppRunner | None = None
@@ -140,38 +141,42 @@ class AnswerPages:
         try:
             grant = self._grant(request)
         except LinkError as error:
-            return self._notice(error.why)
+            return self._notice(error.why, texts(FALLBACK))
         if grant.event_id in self._used:
-            return self._notice("used")
-        return self._answer_page(grant)
+            return self._notice("used", self._texts(grant))
+        return self._answer_page(grant, self._texts(grant))
 
     async def _press(self, request: web.Request) -> web.Response:
         try:
             grant = self._grant(request)
         except LinkError as error:
-            return self._notice(error.why)
+            return self._notice(error.why, texts(FALLBACK))
+        t = self._texts(grant)
         if not self.is_ready:
-            return self._notice("later", 503)
+            return self._notice("later", t, 503)
         days = None
         if grant.purpose == "snooze":
             form = await request.post()
             chosen = form.get("days")
             if chosen not in {str(one) for one in SNOOZES}:
-                return self._notice("bad", 400)
+                return self._notice("bad", t, 400)
             days = int(str(chosen))
         lock = self._pressing.setdefault(grant.event_id, asyncio.Lock())
         try:
             async with lock:
                 if grant.event_id in self._used:
-                    return self._notice("used")
+                    return self._notice("used", t)
                 await self._note(grant, days)
                 self._used.add(grant.event_id)
         except (KafkaError, TimeoutError) as error:
             log.warning("an answer could not be noted: %r", error)
-            return self._notice("later", 503)
+            return self._notice("later", t, 503)
         finally:
             self._pressing.pop(grant.event_id, None)
-        return self._notice("thanks")
+        return self._notice("thanks", t)
+
+    def _texts(self, grant: Grant) -> Texts:
+        return texts(self._language_of(grant.actor))
 
     async def _note(self, grant: Grant, days: int | None) -> None:
         assert self._producer is not None
@@ -218,8 +223,8 @@ class AnswerPages:
     def _grant(self, request: web.Request) -> Grant:
         return verify(request.match_info["token"], self._keys, time.time())
 
-    def _answer_page(self, grant: Grant) -> web.Response:
-        t, value = self._t, self._newest(grant.intervention_id)
+    def _answer_page(self, grant: Grant, t: Texts) -> web.Response:
+        value = self._newest(grant.intervention_id)
         record: Intervention | None = None if value is None else decode_intervention(value)
         notes = []
         if record is None:
@@ -240,17 +245,19 @@ class AnswerPages:
             notes=[*notes, t("page", f"about_{grant.purpose}")],
             buttons=buttons,
             status=200,
+            language=t.language,
         )  # fmt: skip
 
-    def _notice(self, what: str, status: int | None = None) -> web.Response:
-        t = self._t
+    def _notice(self, what: str, t: Texts, status: int | None = None) -> web.Response:
         title = t("page", "thanks" if what == "thanks" else f"{what}_title")
         about = t("page", "thanks_more" if what == "thanks" else what, days=self._table.valid_days)
         codes = {"thanks": 200, "used": 410, "expired": 410, "bad": 404}
-        return self._respond(title=title, matter=None, notes=[about], buttons=[], status=status or codes[what])
+        return self._respond(
+            title=title, matter=None, notes=[about], buttons=[], status=status or codes[what], language=t.language
+        )
 
     def _respond(self, *, status: int, **tree: Any) -> web.Response:
-        text = self._page.render(language=self._t.language, **tree)
+        text = self._page.render(**tree)
         return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
 
 

@@ -15,7 +15,8 @@ class Parcel(Struct, frozen=True, kw_only=True):
         recipient: whom it is for; a pseudonym.
         subject, text, html: for people; empty for machines.
         body: for machines: JSON; empty for people.
-        threads: interventions it is about, so that mail programs show it with what came before.
+        thread: the one intervention it is about, so that mail programs show it with what came before. A message about
+            several has none: it would tie their threads together.
         answers_url: where a reader can see how to get fewer messages; empty where there is no such page.
     """
 
@@ -25,7 +26,7 @@ class Parcel(Struct, frozen=True, kw_only=True):
     text: str = ""
     html: str = ""
     body: bytes = b""
-    threads: tuple[str, ...] = ()
+    thread: str | None = None
     answers_url: str = ""
 
 

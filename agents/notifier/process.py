@@ -29,6 +29,7 @@ from agents.notifier.render import Renderer
 from agents.notifier.restore import PROGRAMS, Position, Programs
 from agents.notifier.senders import senders_of
 from agents.notifier.session import Session
+from agents.notifier.texts import FALLBACK
 from agents.settings import Settings
 from schemas.topics import DEAD_LETTERS, DELIVERIES, INTERVENTIONS
 
@@ -58,7 +59,7 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
             keys = reader(config.answers.keys)
             for key in keys():
                 check_key(key)
-            self.answers = AnswerPages(config.answers, keys, settings, self._newest)
+            self.answers = AnswerPages(config.answers, keys, settings, self._newest, self._language_of)
         self._answers_table = config.answers
         self._programs = Programs()
         self._session: Session | None = None
@@ -248,6 +249,10 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
         missing = [name for name in real if name not in counts]
         if missing:
             raise Refusal(f"Topics are missing: {', '.join(missing)}. Create them with `ebb topics create`.")
+
+    def _language_of(self, recipient: str) -> str:
+        known = self._file.in_force.config.recipients
+        return next((one.language for one in known if one.id == recipient), FALLBACK)
 
     def _newest(self, intervention_id: str) -> Any:
         session = self._session

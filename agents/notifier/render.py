@@ -83,7 +83,7 @@ class Renderer:
             subject=subject,
             text=self._plain.get_template("message.txt.j2").render(tree).strip() + "\n",
             html=self._html.get_template("message.html.j2").render(tree),
-            threads=tuple(dict.fromkeys(record.intervention_id for _, record in items)),
+            thread=items[0][1].intervention_id if len(items) == 1 else None,
         )
 
     def machine(self, message: Message, value: bytes) -> Parcel:

@@ -21,7 +21,6 @@ from agents.notifier.outcome import PermanentError, TransientError
 from agents.notifier.parcel import Parcel
 from agents.notifier.threads import in_thread
 
-_MOST_REFERENCES: Final = 20
 _MOST_SUBJECT: Final = 150
 
 
@@ -40,11 +39,11 @@ def compose(parcel: Parcel, address: str, smtp: SmtpTable, now_s: float | None =
     mail["To"] = address
     mail["Date"] = formatdate(now_s)
     mail["Message-ID"] = message_id(f"{parcel.recipient}/{parcel.message_id}", domain)
-    if parcel.threads:
+    if parcel.thread is not None:
         # Mail programs thread by what these name, whether or not that mail exists.
-        threads = [message_id(f"thread/{parcel.recipient}/{one}", domain) for one in parcel.threads[:_MOST_REFERENCES]]
-        mail["In-Reply-To"] = threads[0]
-        mail["References"] = " ".join(threads)
+        thread = message_id(f"thread/{parcel.recipient}/{parcel.thread}", domain)
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
     mail["List-Id"] = f"Ebb <ebb.{domain}>"
     mail["List-Unsubscribe"] = f"<{smtp.unsubscribe}>"
     mail["Auto-Submitted"] = "auto-generated"

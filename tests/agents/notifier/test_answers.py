@@ -104,6 +104,8 @@ keys = [{{ file = "{key}" }}]
             async with aiohttp.ClientSession() as client:
                 assert (await look(client, ack, press="x"))[0] == 410
                 assert (await look(client, found["Done"], press="x"))[0] == 200
+            logged = notifier.log.read_text()
+            assert not any(secret in logged for secret in (KEY, ack.rpartition("/")[2], "anna@example.org"))
             done = answers(cluster)
             assert [one["action"] for one in done] == ["ack", "snooze", "resolve"]
             assert {(one["actor_id"], one["intervention_id"], one["program_id"]) for one in done} == {

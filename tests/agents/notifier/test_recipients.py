@@ -6,8 +6,20 @@ import pytest
 
 from agents.notifier.config import load
 from agents.notifier.recipients import RecipientsFile
-from tests.agents.notifier.harness import QUICK, Cluster, NotifierProcess, mail_table, now_ms, record, until
-from tests.agents.notifier.peers import MailServer
+from schemas.outbound import decode_intervention
+from tests.agents.notifier.harness import (
+    KEY_ONE,
+    QUICK,
+    Cluster,
+    NotifierProcess,
+    hook_table,
+    mail_table,
+    now_ms,
+    record,
+    until,
+    webhooks_table,
+)
+from tests.agents.notifier.peers import MailServer, receiver
 
 ONE = '[[recipients]]\nid = "anna"\n'
 
@@ -69,3 +81,47 @@ async def test_who_is_added_while_it_runs_is_told_what_is_open_and_a_broken_file
             assert notifier.running.poll() is None
         finally:
             notifier.kill()
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_the_reserve_goes_on_where_the_other_was_killed_and_what_is_refused_for_good_is_a_dead_letter(
+    cluster: Cluster, tls: tuple[Path, Path], secret: Path, tmp_path: Path
+) -> None:
+    async with receiver(tls[1]) as good, receiver(tls[1]) as bad:
+        bad.behave = lambda _request, _body: 410
+        config = QUICK + webhooks_table(tls[0], good.host, bad.host) + hook_table("good", good.url, secret)
+        config += hook_table("bad", bad.url, secret, programs="q")
+        folders = [tmp_path / "one", tmp_path / "two"]
+        for folder in folders:
+            folder.mkdir()
+        one, two = (NotifierProcess(cluster, folder, config) for folder in folders)
+        try:
+            one.start()
+            await until(lambda: "took over" in one.tail(), 90, one.tail)
+            two.start()
+            await until(lambda: "in reserve" in two.tail(), 90, two.tail)
+            cluster.publish([record("a", at_ms=now_ms(), delivery="now", severity="high")])
+            await until(lambda: len(good.taken) == 1, 60, one.tail)
+            one.kill()
+            cluster.publish([record("b", at_ms=now_ms(), delivery="now", severity="high", program_id="q")])
+            await until(lambda: len(good.taken) == 2, 90, two.tail)
+            await until(lambda: cluster.read("dead-letters"), 60, two.tail)
+            assert await two.stop() == 0
+        finally:
+            one.kill()
+            two.kill()
+        letter = cluster.read("dead-letters")[0]
+        headers = dict(letter.headers())
+        assert headers["__streams.errors.exception"] == b"delivery_gone"
+        assert headers["ebb_delivery"] == b"b/0/webhook/bad"
+        assert decode_intervention(letter.value()).intervention_id == "b"
+        states = {key: (row.state, row.reason) for key, row in cluster.deliveries().items() if row.channel == "webhook"}
+        assert states == {
+            "a/0/webhook/good": ("sent", None),
+            "b/0/webhook/good": ("sent", None),
+            "b/0/webhook/bad": ("failed", "gone"),
+        }
+        logged = one.log.read_text() + two.log.read_text()
+        assert KEY_ONE.removeprefix("whsec_") not in logged

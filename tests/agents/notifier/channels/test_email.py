@@ -21,7 +21,7 @@ PARCEL = Parcel(
     subject="Important: Low rating (p)",
     text="Somebody rated 1 of 5.\n",
     html="<p>Somebody rated 1 of 5.</p>",
-    threads=("i1",),
+    thread="i1",
 )
 
 
@@ -56,7 +56,7 @@ async def test_it_arrives_with_plain_text_first_and_html_beside_it(server: MailS
 
 async def test_a_repeat_has_the_same_message_id_and_a_reminder_the_same_thread(server: MailServer) -> None:
     one = EmailSender("anna@example.org", smtp(server.port))
-    reminder = Parcel(message_id="i1/0/email/anna/r1", recipient="anna", subject="Reminder", threads=("i1",))
+    reminder = Parcel(message_id="i1/0/email/anna/r1", recipient="anna", subject="Reminder", thread="i1")
     for parcel in (PARCEL, PARCEL, reminder):
         await one.send(parcel)
     mails = [parsed(content) for _, content in server.mails]
@@ -64,6 +64,11 @@ async def test_a_repeat_has_the_same_message_id_and_a_reminder_the_same_thread(s
     assert identities[0] == identities[1] != identities[2]
     assert len({mail["References"] for mail in mails}) == 1
     assert "anna" not in identities[0]
+
+
+def test_a_mail_about_several_matters_ties_no_threads_together() -> None:
+    digest = Parcel(message_id="anna/email/2026-06-02", recipient="anna", subject="Digest", text="x", html="x")
+    assert compose(digest, "anna@example.org", smtp(25))["References"] is None
 
 
 @pytest.mark.parametrize(
