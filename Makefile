@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := schemas streams agents
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults check bench bench-quick detectors precision years kafka requirements
+.PHONY: help venv demo observe test faults check bench bench-quick detectors precision years kafka requirements
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ venv: ## The environment for development
 
 demo: runtime ## A year of mentoring-like data becomes interventions, on a broker that starts by itself
 	@$(BIN)/ebb demo
+
+observe: venv ## The demo with Prometheus and Alertmanager beside it, and what would reach an operator; until Ctrl-C
+	@$(BIN)/python -m deploy.prometheus.observe
 
 test: venv ## All tests; those that need a real Kafka are skipped where java or mvn is missing
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

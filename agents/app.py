@@ -144,6 +144,8 @@ class Worker:
         lanes = self._lanes
         open_lanes = {} if lanes is None else lanes.open_lanes
         self.metrics.observe_engines({number: lane.is_open for number, lane in open_lanes.items()})
+        for number, lane in open_lanes.items():  # where the journal ends is asked now and then; what is done is known
+            self.metrics.host.lag(number, max(0, lane.end - lane.durable - 1))
 
     def _refuse(self, refusal: Refusal) -> None:
         """Go red, say one sentence, end: with a moment between, so that whoever asks right now is told why."""

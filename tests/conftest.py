@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import pytest
@@ -43,14 +44,22 @@ def embedded() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-def start_kafka(broker: Startable) -> Startable:
-    """Start a real broker, or skip the test with the reason; on CI a missing tool is a failure."""
+@contextmanager
+def skipped_without(*unavailable: type[Exception]) -> Iterator[None]:
+    """Skip a test with the reason when a tool is missing; on CI a missing tool is a failure."""
     try:
-        return broker.start()
-    except KafkaUnavailableError as error:
+        yield
+    except unavailable as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+def start_kafka(broker: Startable) -> Startable:
+    """Start a real broker, or skip the test with the reason."""
+    with skipped_without(KafkaUnavailableError):
+        broker.start()
+    return broker
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,8 @@ def _samples(
         return []
     samples = _counted(record, _custom_ids(fold.engine.state, program_id))
     outlook = _outlook(fold.engine.state, program_id, key)
-    if outlook is not None and now_ms >= 0 and not record.ended:
+    is_over = record.ended or 0 < record.ends_ms <= now_ms  # then nothing is expected, and an alarm would never end
+    if outlook is not None and now_ms >= 0 and not is_over:
         calendar, params = outlook
         if record.sentiment is not None:
             samples += _detected(record.sentiment, now_ms, calendar, params)

@@ -3,8 +3,8 @@
     with Alertmanager(webhook) as alertmanager, Prometheus({"ebb": [worker]}, alertmanager.address) as prometheus:
         prometheus.query("up")
 
-What ships is what runs; only addresses are put in. `hurry` shortens every wait (scrapes each second, `for` and grouping
-of a second), so that a test sees in seconds what takes minutes in earnest.
+What ships is what runs; only addresses are put in. `hurry` shortens every wait (scrapes, evaluations and grouping take
+a second, a minute of `for` a third of one), so that a test sees in seconds what takes minutes in earnest.
 """
 
 import contextlib
@@ -149,7 +149,7 @@ class Prometheus(_Server):
             rules = yaml.safe_load((HERE / name).read_text("utf-8"))
             for rule in (rule for group in rules["groups"] for rule in group["rules"]):
                 if self._hurry and "for" in rule:
-                    rule["for"] = _QUICK
+                    rule["for"] = _hurried(rule["for"])
             (self.folder / name).write_text(yaml.safe_dump(rules, sort_keys=False, allow_unicode=True))
         return [
             find("prometheus"),
@@ -218,6 +218,12 @@ class Alertmanager(_Server):
         )
         with urllib.request.urlopen(request, timeout=10):
             pass
+
+
+def _hurried(duration: str) -> str:
+    """A third of a second for each minute, at least one second."""
+    minutes = float(duration[:-1]) * {"s": 1 / 60, "m": 1, "h": 60}[duration[-1]]
+    return f"{max(1, round(minutes / 3))}s"
 
 
 def free_port() -> int:

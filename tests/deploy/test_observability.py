@@ -1,6 +1,5 @@
 """Rules, routes and dashboards: each alert is tried, sent where it belongs, explained; every metric named exists."""
 
-import os
 import re
 import subprocess
 import time
@@ -15,6 +14,7 @@ import yaml
 from agents.metrics.catalogue import CATALOGUE
 from deploy.prometheus.programs import Program, ProgramsUnavailableError, find
 from deploy.prometheus.servers import Alertmanager
+from tests.conftest import skipped_without
 from tools.dashboards.__main__ import BOARDS, files
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -24,12 +24,8 @@ NAME = re.compile(r"\b(?:[a-z_]+:)?ebb_[a-z0-9_]+(?::[a-z0-9_]+)?|\bebb:[a-z0-9_
 
 
 def _program(name: Program) -> str:
-    try:
+    with skipped_without(ProgramsUnavailableError):
         return find(name)
-    except ProgramsUnavailableError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 def _run(*command: str) -> str:

@@ -1,7 +1,8 @@
 """A worker on a real Kafka, scraped by a real Prometheus, whose alerts go through a real Alertmanager to a webhook.
 
 The story is that of `tests.agents.metrics.story`: feedback comes, falls away, and comes again. Records are the clock,
-so months pass in seconds; scrapes, evaluations and waits take a second each.
+so months pass in seconds; scrapes, evaluations and waits take a second each. One topic is fed at a time, because
+ingest may read a whole month of one before it has seen the other, and such a clock would run ahead.
 """
 
 import threading
@@ -24,7 +25,7 @@ from schemas.base import to_ms
 from schemas.outbound import decode_intervention
 from schemas.topics import INTERVENTIONS
 from streams.delivery.entries import Entry
-from tests.agents.metrics.story import NORMAL_DAYS, PAIRS, lines, pairs
+from tests.agents.metrics.story import NORMAL_DAYS, lines, pairs
 from tests.integration.worker_harness import PARTITIONS, Sent, Worker, make_topics, produce
 from tests.scenarios.runner import make_record
 
@@ -33,6 +34,7 @@ SLOW = "program.sentiment_slowdown"
 #: Days of the story: normal until `NORMAL_DAYS`, then nothing is said until here, then all is well again until there.
 SILENT_UNTIL, WELL_UNTIL = NORMAL_DAYS + 14, NORMAL_DAYS + 14 + 45
 FIRST_DAYS = 3
+RATED = 12
 #: Of a machine that does much else beside; as a rule it takes seconds.
 PATIENCE_S = 180.0
 
@@ -142,15 +144,20 @@ class Stage:
         self.notify(sent=1, failed=0)
         self._send([{"type": "program.changed", "at": "0d"}, *pairs()])
         self.worker.wait_applied(self._kafka.bootstrap, self._topics, self._facts)
-        self._send(_days(range(1, FIRST_DAYS)))
+        self._send(lines(range(1, FIRST_DAYS)))
         self._settle()
 
     def live_well(self) -> None:
         """Feedback until it falls away; a repeat, a late one, a bad record and an unknown pair among it."""
         self.notify(sent=4, failed=1)
-        again = [{**line, "at": f"{NORMAL_DAYS - 1}d"} for line in lines(range(NORMAL_DAYS - 2, NORMAL_DAYS - 1))][:1]
-        late = {"type": "rating.submitted", "rating": 5, "at": "30d", "arrives": f"{NORMAL_DAYS - 1}d", "event_id": "l"}
-        self._send([*_days(range(FIRST_DAYS, NORMAL_DAYS - 1)), *again, late])
+        self._send(lines(range(FIRST_DAYS, NORMAL_DAYS - 1)))
+        self.worker.wait_applied(self._kafka.bootstrap, self._topics, self._facts)
+        at = f"{NORMAL_DAYS - 1}d"
+        again = {**next(lines(range(NORMAL_DAYS - 2, NORMAL_DAYS - 1))), "at": at}
+        self._send([again])
+        self.worker.wait_applied(self._kafka.bootstrap, self._topics, self._facts)
+        late = {"type": "rating.submitted", "rating": 5, "at": "30d", "arrives": at}
+        self._send([*_ratings(at), late])
         bad = Sent("ratings", b"k", b"not json", self._start_ms + (NORMAL_DAYS - 1) * 86_400_000)
         produce(self._kafka.bootstrap, self._topics, [bad])
         self._settle()
@@ -165,7 +172,7 @@ class Stage:
 
     def recover(self) -> None:
         """Feedback as before, until the webhook has heard that it is over."""
-        self._send(_days(range(SILENT_UNTIL, WELL_UNTIL)))
+        self._send(lines(range(SILENT_UNTIL, WELL_UNTIL)))
         self.until(lambda: self.heard.since_s("EbbSentimentSlow", "resolved") is not None, "the alert did not clear")
         self._settle()
         self._ask("recovered")
@@ -230,12 +237,11 @@ class Stage:
         self.answers[stop] = {query: self.prometheus.query(asked) for query, asked in named.items()}
 
 
-def _days(days: range) -> Iterator[dict[str, Any]]:
-    """Feedback of twenty pairs, and a rating of 5 a day."""
-    yield from lines(days)
-    for day in days:
-        whose = {"pair_id": f"pair-{day % PAIRS}", "participant_id": f"mentee-{day % PAIRS}"}
-        yield {"type": "rating.submitted", "rating": 5, "event_id": f"rating-{day}", "at": f"{day}d 1m", **whose}
+def _ratings(at: str) -> Iterator[dict[str, Any]]:
+    """A 5 by `RATED` mentees."""
+    for pair in range(RATED):
+        whose = {"pair_id": f"pair-{pair}", "participant_id": f"mentee-{pair}"}
+        yield {"type": "rating.submitted", "rating": 5, "event_id": f"rating-{pair}", "at": at, **whose}
 
 
 def _visits(days: range) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from agents.metrics.catalogue import CATALOGUE
 from deploy.kafka.broker import KafkaBroker
 from deploy.prometheus.programs import ProgramsUnavailableError
 from tests.agents.metrics.story import DAILY, NORMAL_DAYS, PAIRS
-from tests.integration.observed import FIRST_DAYS, Answer, Stage
+from tests.conftest import skipped_without
+from tests.integration.observed import FIRST_DAYS, RATED, Answer, Stage
 from tools.dashboards.__main__ import BOARDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -28,17 +30,14 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def stage(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The story, told to its end. What was seen and heard meanwhile is looked at by the tests."""
-    try:
-        with Stage(kafka, tmp_path_factory.mktemp("observed"), f"o{os.getpid()}.", QUERIES.values()) as stage:
-            stage.begin()
-            stage.live_well()
-            stage.fall()
-            stage.recover()
-            yield stage
-    except ProgramsUnavailableError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    with skipped_without(ProgramsUnavailableError), ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("observed")
+        stage = stack.enter_context(Stage(kafka, folder, f"o{os.getpid()}.", QUERIES.values()))
+        stage.begin()
+        stage.live_well()
+        stage.fall()
+        stage.recover()
+        yield stage
 
 
 def test_a_falling_sentiment_reaches_the_webhook_and_clears_after_recovery(
@@ -111,11 +110,11 @@ def some(low: float, high: float) -> Expected:
 
 
 _FED = NORMAL_DAYS - 1 - FIRST_DAYS  # days of feedback since every series stood
-_SAID, _RATED = _FED * DAILY, _FED + 1
+_SAID, _RATINGS = _FED * DAILY, RATED + 1
 _BROKER_S = (1e-4, 5.0)
 
 _P, _F, _M = "ebb-program", "ebb-portfolio", "ebb-machinery"
-#: All is well: four sentiments and a rating a day from twenty pairs.
+#: All is well: four sentiments a day from twenty pairs, and lately some ratings.
 WELL: dict[tuple[str, str, str], Expected] = {
     (_P, "Feedback of the last 7 days", "seen"): one(7 * DAILY - 4, 7 * DAILY + 2),
     (_P, "Feedback of the last 7 days", "expected"): one(20, 30),
@@ -131,13 +130,14 @@ WELL: dict[tuple[str, str, str], Expected] = {
     (_P, "Sentiment a week, by polarity", "{{polarity}}"): each(
         positive=grown(_SAID * 3 / 4), negative=grown(_SAID / 4), neutral=one(0)
     ),
-    (_P, "Ratings a week, by value", "{{value}}"): each(**{"5": grown(_RATED)}),
-    (_P, "Temperature: share of positive answers, 30 days", "positive"): one(0.78, 0.82),
-    (_P, "Answers behind it", "answers"): one(30 * (DAILY + 1) - 6, 30 * (DAILY + 1) + 6),
+    (_P, "Ratings a week, by value", "{{value}}"): each(**{"5": grown(_RATINGS)}),
+    (_P, "Temperature: share of positive answers, 30 days", "positive"): one(0.74, 0.80),
+    (_P, "Answers behind it", "answers"): one(30 * DAILY + RATED - 6, 30 * DAILY + RATED + 6),
     (_P, "Pairs and meetings", "active pairs"): one(PAIRS),
     (_P, "Pairs and meetings", "meetings in 7 days"): one(0),  # all were held before the first scrape
     (_P, "Open interventions", "{{rule}}"): each(review_due=one(1)),
-    (_P, "Interventions opened a week", "{{rule}}"): each(positive_kudos=one(1, _RATED * EXTENDED)),
+    # Kudos are opened for the first time: Prometheus does not see the first increase of a series that was not there.
+    (_P, "Interventions opened a week", "{{rule}}"): each(positive_kudos=one(0, _RATINGS * EXTENDED)),
     (_F, "Programs with an alarm", "alarms"): one(0),
     (_F, "Programs that sound bad", "programs"): one(0),
     (_F, "Active pairs", "pairs"): one(PAIRS),
@@ -145,7 +145,7 @@ WELL: dict[tuple[str, str, str], Expected] = {
     (_F, "Programs", "Alarm"): one(0),
     (_F, "Programs", "Level"): one(0, 0.1),
     (_F, "Programs", "Seen of expected"): one(0.9, 1.3),
-    (_F, "Programs", "Positive"): one(0.78, 0.82),
+    (_F, "Programs", "Positive"): one(0.74, 0.80),
     (_F, "Programs", "Open"): one(1),
     (_F, "Programs", "Pairs"): one(PAIRS),
     (_F, "Least of what is expected, 28 days", "{{program}}"): one(0.9, 1.3),
@@ -153,13 +153,12 @@ WELL: dict[tuple[str, str, str], Expected] = {
     (_F, "Low ratings within a day", "{{program}}"): one(0),
     (_F, "Share of low ratings within a day", "{{program}}"): one(0),
     (_F, "Interventions a day, by rule", "{{rule}}"): each(
-        positive_kudos=one(1, _RATED * EXTENDED), program_slump=grown(1), review_due=grown(1)
+        positive_kudos=one(1, _RATINGS * EXTENDED), program_slump=grown(1), review_due=grown(1)
     ),
     (_F, "By severity and change, a day", "{{severity}} {{change}}"): each(
         opened_high=grown(1),
         opened_notice=grown(1),
-        opened_info=one(1, _RATED * EXTENDED),
-        resolved_info=one(1, _RATED * EXTENDED),
+        opened_info=grown(_RATINGS),
     ),
     (_F, "Withheld a day, by reason", "{{rule}}: {{reason}}"): nothing(),
     (_F, "Messages a day", "{{channel}} {{state}} {{reason}}"): each(email_sent=grown(4)),
@@ -169,8 +168,8 @@ WELL: dict[tuple[str, str, str], Expected] = {
     (_M, "Without a clock", "partitions"): one(0),
     (_M, "Stopped sources", "sources"): one(0),
     (_M, "Rule errors, a day", "errors"): one(0),
-    (_M, "Records into the journal, a second", "{{topic}}"): each(sentiment=rate(_SAID + 1), ratings=rate(_RATED)),
-    (_M, "Facts applied, a second", "{{topic}}"): each(sentiment=rate(_SAID), ratings=rate(_RATED)),
+    (_M, "Records into the journal, a second", "{{topic}}"): each(sentiment=rate(_SAID + 1), ratings=rate(_RATINGS)),
+    (_M, "Facts applied, a second", "{{topic}}"): each(sentiment=rate(_SAID), ratings=rate(_RATINGS)),
     (_M, "Left out or late, an hour", "duplicate {{topic}}"): each(sentiment=grown(1)),
     (_M, "Left out or late, an hour", "late {{topic}}"): each(ratings=grown(1)),
     (_M, "Left out or late, an hour", "erased {{topic}}"): nothing(),
@@ -189,8 +188,8 @@ WELL: dict[tuple[str, str, str], Expected] = {
     (_M, "One step of the engine", "99 %"): one(1e-7, 1),
     (_M, "Writing a unit of ingest", "median"): one(*_BROKER_S),
     (_M, "Writing a unit of ingest", "99 %"): one(*_BROKER_S),
-    (_M, "Batches", "records a unit"): one(1, _SAID + _RATED + 1),
-    (_M, "Batches", "entries a transaction"): one(1, 2 * (_SAID + _RATED)),
+    (_M, "Batches", "records a unit"): one(1, _SAID + _RATINGS + 2),
+    (_M, "Batches", "entries a transaction"): one(1, 2 * (_SAID + _RATINGS)),
     (_M, "Transactions and state rows, a second", "transactions"): one(1 / 300, 10),
     (_M, "Transactions and state rows, a second", "rows"): one(PAIRS / 300, 100),
     (_M, "Journal entries not committed", "{{partition}}"): lambda found: found == {("0",): 0, ("1",): 0},
@@ -225,7 +224,7 @@ WELL: dict[tuple[str, str, str], Expected] = {
 FALLEN: dict[tuple[str, str, str], Expected] = {
     (_P, "Feedback of the last 7 days", "seen"): one(0, 3),
     (_P, "Alarm", "alarm"): one(1),
-    (_P, "Seen of expected, 28 days", "ratio"): one(0.3, 0.6),
+    (_P, "Seen of expected, 28 days", "ratio"): one(0.3, 0.75),
     (_P, "Detector: by chance once in so long", "level"): one(2 * 365.25 * 86_400, math.inf),
     (_F, "Programs with an alarm", "alarms"): one(1),
     (_F, "Programs", "Alarm"): one(1),

@@ -90,8 +90,8 @@ def folded(journal: Sequence[Written], source: str, partition: int) -> list[Writ
 class Worker:
     """`ebb worker` with settings in its environment and its output in a file."""
 
-    def __init__(self, folder: Path, settings: dict[str, str], *arguments: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, settings: dict[str, str], *arguments: str, port: int | None = None) -> None:
+        self.port = free_port() if port is None else port
         self.log = folder / f"worker-{self.port}.log"
         own = {name: value for name, value in os.environ.items() if not name.startswith("EBB_")}
         own |= {"PYTHONPATH": str(ROOT), "EBB_PORT": str(self.port), "EBB_CLOCK": "records"} | settings

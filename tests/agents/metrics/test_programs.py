@@ -131,6 +131,18 @@ def test_a_catch_up_after_an_outage_does_not_lower_the_ratio() -> None:
     assert min(ratios) > 0.8
 
 
+def test_an_alarm_is_shown_until_its_program_is_over() -> None:
+    metrics, lane, journal = _story(NORMAL_DAYS)
+    ends = {"type": "program.changed", "ends_at": f"{NORMAL_DAYS + 30}d", "at": f"{NORMAL_DAYS}d"}
+    journal.facts([ends])
+    for day, shown in ((NORMAL_DAYS + 14, 1.0), (NORMAL_DAYS + 31, None)):
+        journal.progress(day)
+        lane.apply(journal.values)
+        lane.commit()
+        assert value(metrics.registry, "ebb_sentiment_alarm", program="program") == shown
+    assert value(metrics.registry, "ebb_meetings_held_total", program="program") == PAIRS
+
+
 def test_a_program_that_ended_long_ago_shows_nothing() -> None:
     fold_of, folds = engines("")
     metrics = Metrics(folds)
