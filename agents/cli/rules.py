@@ -17,6 +17,7 @@ from agents.cli.rule_files import (
     show_problems,
 )
 from agents.cli.rules_activate import activate
+from agents.cli.rules_fit import fit
 from agents.cli.surroundings import json_option, print_json
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def command() -> None:
 
 
 command.add_command(activate)
+command.add_command(fit)
 
 
 @command.command("check")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -115,3 +116,32 @@ def test_an_unknown_rule_is_named_with_its_neighbour() -> None:
     result = ebb("explain", "rating.lo")
     assert result.exit_code == 2
     assert "did you mean rating.low?" in result.output
+
+
+def test_priors_are_fitted_from_facts_and_give_a_rule_file(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    began = "2026-01-01T00:00:00Z"
+    for pair in range(40):
+        people = {"mentor_ids": [f"a{pair}"], "mentee_ids": [f"b{pair}"]}
+        known = {"pair_id": f"pair-{pair}", "kind": "one_to_one", "state": "active"}
+        lines.append({"topic": "pairs", "type": "pair.changed", "matched_at": began, **known, **people})
+        for week in range(1, 11):
+            day = f"2026-{1 + (week * 7) // 31:02}-{1 + (week * 7) % 28:02}T12:00:00Z"
+            meeting = {"meeting_id": f"m{week}", "pair_id": f"pair-{pair}", "origin": "platform", "starts_at": day}
+            lines.append({"topic": "meetings", "type": "meeting.held", "occurred_at": day, **meeting})
+    for number, line in enumerate(lines):
+        line |= {"program_id": "p", "event_id": f"e{number}", "occurred_at": line.get("occurred_at", began)}
+        line["arrived_at"] = line["occurred_at"]
+    facts = tmp_path / "facts.jsonl"
+    lines.sort(key=lambda each: str(each["occurred_at"]))
+    facts.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    result = ebb("fit", str(facts))
+    assert result.exit_code == 0, result.output
+    assert "prior_gap" in result.stderr
+    (tmp_path / "fit.toml").write_text(result.stdout)
+    assert ebb("check", str(tmp_path / "fit.toml")).exit_code == 0
+    assert 'prior_gap = "' in result.stdout
+    assert "# prior_response_rate: too little history: 0 surveys" in result.stdout
+    told = json.loads(ebb("fit", str(facts), "--json").stdout)
+    assert len(told["proposals"]) == 9
+    assert ebb("fit", str(tmp_path / "fit.toml")).exit_code == 2
