@@ -40,7 +40,20 @@ def test_every_rule_has_a_runbook_that_says_what_it_means_what_to_do_and_when_to
     page = (DEPLOY / "runbooks" / f"{rule.id.replace('.', '_')}.md").read_text("utf-8")
     assert page.startswith(f"# {rule.id}: ")
     assert all(heading in page for heading in ("## What it means", "## What to do first", "## When to ignore it"))
+    parts = {each.partition("\n")[0]: each.partition("\n")[2].strip() for each in page.split("\n## ")[1:]}
+    assert len(parts["What it means"]) > 100
+    assert re.search(r"^(1\.|-) ", parts["What to do first"], re.MULTILINE)
+    assert len(parts["When to ignore it"]) > 15
     for severity in {rung.severity.name.lower() for rung in rule.rungs}:
         assert severity in page.lower()
     for stage in (rung.name for rung in rule.rungs if rung.name is not None):
         assert f"`{stage}`" in page
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.id))
+def test_a_runbook_names_no_parameter_with_another_default_than_the_shipped_one(rule: Rule) -> None:
+    page = (DEPLOY / "runbooks" / f"{rule.id.replace('.', '_')}.md").read_text("utf-8")
+    known = set(rule.Params.model_fields)
+    said = re.findall(r"(\d+) days\s+\(`(\w+)`\)", page)
+    shipped = rule.Params().model_dump(mode="json")
+    assert [(days, name) for days, name in said if name in known and shipped[name] != f"{days}d"] == []

@@ -21,7 +21,7 @@ from streams.comments import default_scanner
 from streams.partitioner import partition_for
 from tests.faults.supervision import SupervisedWorker
 from tests.integration.parity_harness import PARTITIONS, _positions, _Reader, as_ingest_merges, partition_of
-from tests.scenarios.runner import NO_NEGLECT, START, Timeline, _spelled_out, load, make_fact, offset_ms, scenario_files
+from tests.scenarios.runner import NO_NEGLECT, START, Timeline, load, make_fact, offset_ms, scenario_files, spelled_out
 
 PATIENCE_S: Final = 480.0
 MOST_LIVES: Final = 60
@@ -88,7 +88,7 @@ def _records_of(scenario: Mapping[str, Any], program: str) -> tuple[list[Inbound
     home = partition_for(program.encode(), PARTITIONS)
     names: dict[str, str] = {}
     made = []
-    for number, line in enumerate(_spelled_out(scenario["facts"]), 1):
+    for number, line in enumerate(spelled_out(scenario["facts"]), 1):
         about = line.pop("intervention", None)
         if "program_id" in line:
             line["program_id"] = _beside(program, line["program_id"], home, names)

@@ -152,7 +152,7 @@ def _numbered(value: Any, number: int) -> Any:
     return [_numbered(each, number) for each in value] if isinstance(value, list) else value
 
 
-def _spelled_out(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def spelled_out(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Write out lines that are repeated `every` so often, so many `times`; `{n}` in a text counts from 0."""
     for line in lines:
         every, times = parse_duration(line.get("every", "0d")), line.get("times", 1)
@@ -184,7 +184,7 @@ def run(
     start_ms = offset_ms(scenario["start"], 0) if "start" in scenario else to_ms(START)
     timeline = Timeline({"rules": scenario.get("rules", {}), "neglect": scenario.get("neglect", NO_NEGLECT)})
     made = []
-    for number, line in enumerate(_spelled_out(scenario["facts"]), 1):
+    for number, line in enumerate(spelled_out(scenario["facts"]), 1):
         about = line.pop("intervention", None)
         flags = _SCANNER.scan(line["comment"]).flags if "comment" in line else ()
         made.append((*make_fact(line, number, start_ms), flags, about))
