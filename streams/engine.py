@@ -32,7 +32,7 @@ from streams import lifecycle, ruleset
 from streams.activation import activate
 from streams.clock import DAY_MS, FACT_TOPICS, HOUR_MS, UNDEFINED
 from streams.erase import erase, names_erased
-from streams.fold import NOBODY, Touched, fold, is_repeat
+from streams.fold import NOBODY, Touched, fold
 from streams.fold.gone import watch_person
 from streams.fold.reference import partners_of
 from streams.judging import Judging
@@ -181,14 +181,13 @@ class Engine:
             state.counts["late", topic] += 1
         ref = FactRef(fact.event_id, code, partition, offset, occurred_ms)
         try:
-            if is_repeat(view, fact):
-                state.counts["duplicates", topic] += 1
-                return
             touched = fold(view, fact, ref, arrived_ms)
         except Exception as error:  # noqa: BLE001
             state.note_fault("fold", error)
             return
-        if touched is not NOBODY or type(fact) is f.ActionTaken:
+        if touched is None:
+            state.counts["duplicates", topic] += 1
+        elif touched is not NOBODY or type(fact) is f.ActionTaken:
             self._after(view, fact, ref, touched, arrived_ms, flags)
 
     def _erase(self, entry: EraseEntry) -> bool:

@@ -26,7 +26,7 @@ from streams.state.episode import Episode
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.partition import Partition, Sweep
-from streams.state.record import Record
+from streams.state.record import NEVER, Record
 from streams.view import View
 from streams.writing import arm_life, withhold
 
@@ -160,8 +160,8 @@ class Judging:
     def judge_touched(self, view: View, kind: type, touched: Touched, moment: Moment) -> None:
         """Ask the rules that read a kind of fact about everything that one touched."""
         fact = moment.fact
-        pairs: list[Subject] | None = None
-        people: list[Subject] | None = None
+        pairs: list[tuple[bytes, Record, str]] | None = None
+        people: list[tuple[bytes, Record, str]] | None = None
         for rule, about, guard in view.readers[kind]:
             if about == "program":
                 if guard is None or guard(view, moment):
@@ -171,7 +171,7 @@ class Judging:
             if about == "participant":
                 if people is None:
                     people = [
-                        Subject("participant", view.participant_key(each), person, each)
+                        (view.participant_key(each), person, each)
                         for each in touched.participants
                         if (person := view.participant(each)) is not None
                     ]
@@ -179,15 +179,15 @@ class Judging:
             else:
                 if pairs is None:
                     pairs = [
-                        Subject("pair", view.pair_key(each), pair, each)
+                        (view.pair_key(each), pair, each)
                         for each in touched.pairs
                         if (pair := view.pair(each)) is not None
                     ]
                 concerned = pairs
-            for subject in concerned:
-                record = subject.record
+            for key, record, subject_id in concerned:
                 if guard is None or not guard(record, fact) or (record.episodes and _has_lived(rule, record)):
-                    self.judge_record(rule, view, subject.key, record, moment, subject=subject)
+                    subject = Subject(about, key, record, subject_id)
+                    self.judge_record(rule, view, key, record, moment, subject=subject)
 
     def act(self, view: View, touched: Touched, moment: Moment) -> None:
         """Let a coordinator's action do what it does to open interventions, and ask the rules about whom it touched."""
@@ -274,14 +274,17 @@ class Judging:
                 look_ms = look
         if look_ms is not None:
             # Never at or before the instant just judged, or the same timer would fire for ever.
-            record.timers[rule.code] = max(look_ms, moment.now_ms + 1)
+            record.timers[rule.code] = look_ms = max(look_ms, moment.now_ms + 1)
         else:
             record.timers.pop(rule.code, None)
         if len(out) > at_first:
             self._hear(rule, view, key, record)
             if rule.across:
                 self._turn_clocks(moment, has_closed=any(each.record.resolution for each in out[at_first:]))
-        self._save(key, record)
+        self.state.table.touch(key)
+        armed_ms = record.armed_ms
+        if record.episodes or armed_ms == NEVER or (look_ms is not None and look_ms < armed_ms):
+            self.state.rearm(key, record)  # else the timer that is armed is early enough still
 
     def remove(self, rule: Rule, params: RuleParams, view: View, key: bytes, record: Record, moment: Moment) -> None:
         """A rule is there no more: what it left open on a record resolves."""

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from streams.clock import FACT_TOPICS
 from streams.detectors.renewal import hear as hear_fact
-from streams.detectors.renewal import source_due_ms, start_source
+from streams.detectors.renewal import is_same_event, source_due_ms, start_source
 from streams.inhibition import ACROSS
 from streams.judging import Judging
 from streams.rule import Moment
@@ -31,16 +31,19 @@ def _number_of(program_id: str) -> int:
 
 def hear(judging: Judging, topic: str, program_id: str, arrived_ms: int) -> None:
     """A fact of one of the fact topics arrived."""
+    table, key = judging.state.table, _KEYS[topic]
+    source = table.get(key)
+    assert source is None or isinstance(source, SourceState)
+    if source is not None and is_same_event(source.stream, arrived_ms):
+        table.touch(key)  # nearly always
+        return
     params = judging.rules_for(ACROSS).params(_RULE, ACROSS)
     if not params.enabled:
         return
     assert isinstance(params, DataSourceSilentParams)
-    table, key = judging.state.table, _KEYS[topic]
-    source = table.get(key)
     if source is None:
         source = SourceState(stream=start_source(arrived_ms))
         table.put(key, source)
-    assert isinstance(source, SourceState)
     table.touch(key)
     rhythm = source.stream.rhythm
     last_ms, was_silent = rhythm.last_ms, rhythm.alarm_ms > 0

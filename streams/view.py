@@ -55,6 +55,8 @@ class View:
         "_pair_keys",
         "_participant_keys",
         "_program_stops",
+        "_table",
+        "_tallies",
         "answer_days",
         "custom",
         "forgotten",
@@ -69,6 +71,7 @@ class View:
 
     def __init__(self, partition: Partition, program_id: str, answer_days: int = 7) -> None:
         self.partition = partition
+        self._table = partition.table
         self.program_id = program_id
         self.answer_days = answer_days
         self.forgotten: dict[int, int] = {}
@@ -89,6 +92,7 @@ class View:
         # A key is asked for several times a fact, and making it costs more than looking it up.
         self._pair_keys: dict[str, bytes] = {}
         self._participant_keys: dict[str, bytes] = {}
+        self._tallies: dict[str, tuple[bytes, Tally]] = {}
 
     # -- records
 
@@ -105,12 +109,14 @@ class View:
         return key
 
     def pair(self, pair_id: str) -> PairState | None:
-        record = self.partition.table.get(self.pair_key(pair_id))
+        key, table = self.pair_key(pair_id), self._table
+        record = table.hot.get(key) or table.get(key)
         assert record is None or isinstance(record, PairState)
         return record
 
     def participant(self, participant_id: str) -> ParticipantState | None:
-        record = self.partition.table.get(self.participant_key(participant_id))
+        key, table = self.participant_key(participant_id), self._table
+        record = table.hot.get(key) or table.get(key)
         assert record is None or isinstance(record, ParticipantState)
         return record
 
@@ -131,15 +137,15 @@ class View:
 
     def make_pair(self, pair_id: str, seen_ms: int) -> PairState:
         """The record of a pair about to be changed; a pair never heard of starts as provisional."""
-        key = self.pair_key(pair_id)
-        record = self.partition.table.get(key)
+        key, table = self.pair_key(pair_id), self._table
+        record = table.hot.get(key) or table.get(key)
         if record is None:
             expires_ms = seen_ms + PROVISIONAL_KEPT_MS
             record = PairState(first_seen_ms=seen_ms, timers={HOUSEKEEPING: expires_ms})
             self.partition.table.put(key, record)
             self.partition.rearm(key, record)
         else:
-            self.partition.table.touch(key)
+            table.dirty[key] = None
         assert isinstance(record, PairState)
         if record.phase >= PairPhase.CLOSED and HOUSEKEEPING not in record.timers:
             self._shrink_again(key, record)
@@ -147,15 +153,15 @@ class View:
 
     def make_participant(self, participant_id: str) -> ParticipantState:
         """The record of a participant about to be changed."""
-        key = self.participant_key(participant_id)
-        record = self.partition.table.get(key)
+        key, table = self.participant_key(participant_id), self._table
+        record = table.hot.get(key) or table.get(key)
         if record is None:
             record = ParticipantState()
             self.partition.table.put(key, record)
             self.program.active_people += 1  # until told otherwise
             self.touch_program()
         else:
-            self.partition.table.touch(key)
+            table.dirty[key] = None
         assert isinstance(record, ParticipantState)
         if record.phase >= ParticipantPhase.REMOVED and HOUSEKEEPING not in record.timers:
             self._shrink_again(key, record)
@@ -174,14 +180,18 @@ class View:
 
     def count(self, name: str, day: int, counts: tuple[int, ...], keep_days: int) -> None:
         """Add to the program's counts of a day, see `Tally.add`; one column per count."""
-        key = tally_key(self.program_id, name)
-        record = self.partition.table.get(key)
-        if record is None:
-            record = Tally(width=len(counts))
-            self.partition.table.put(key, record)
-        assert isinstance(record, Tally)
+        found = self._tallies.get(name)
+        if found is None:
+            key = tally_key(self.program_id, name)
+            record = self._table.get(key)
+            if record is None:
+                record = Tally(width=len(counts))
+                self._table.put(key, record)
+            assert isinstance(record, Tally)
+            found = self._tallies[name] = (key, record)
+        key, record = found
         if record.add(day, counts, keep_days):
-            self.partition.table.touch(key)
+            self._table.dirty[key] = None
 
     def count_answer(self, rule: int, day: int, useful: bool, change: int) -> None:
         """Count a coordinator's answer to an intervention of a rule (by code) on a UTC day (`change` 1), or take one

@@ -13,7 +13,7 @@ from typing import Any, Final
 import schemas.facts as f
 from streams.fold.actions import fold_action
 from streams.fold.contacts import fold_help, fold_message, fold_own_activity, fold_relaunch_answer
-from streams.fold.counted import count
+from streams.fold.counted import COUNTS
 from streams.fold.meetings import fold_meeting, is_repeated_meeting
 from streams.fold.reference import fold_pair, fold_pair_deleted, fold_participant, fold_program, fold_program_ended
 from streams.fold.requests import fold_match_request
@@ -22,7 +22,7 @@ from streams.fold.touched import NOBODY, Touched
 from streams.state.episode import FactRef
 from streams.view import View
 
-__all__ = ["NOBODY", "Touched", "fold", "is_repeat"]
+__all__ = ["NOBODY", "Touched", "fold"]
 
 _Fold = Callable[[View, Any, FactRef, int], Touched]
 
@@ -64,24 +64,26 @@ _REPEATS: Final[dict[type, Callable[[View, Any], bool]]] = {
 }
 
 
-def is_repeat(view: View, fact: f.Fact) -> bool:
-    """Whether a fact with another event id says again, for good, what is known: the same meeting, the same survey
-    answer."""
-    check = _REPEATS.get(type(fact))
-    return check is not None and check(view, fact)
+#: what is done with a kind of fact: is it a repeat, fold it, count it
+_STEPS: Final = {kind: (_REPEATS.get(kind), folding, COUNTS.get(kind)) for kind, folding in _FOLDS.items()}
 
 
-def fold(view: View, fact: f.Fact, ref: FactRef, arrived_ms: int) -> Touched:
+def fold(view: View, fact: f.Fact, ref: FactRef, arrived_ms: int) -> Touched | None:
     """Fold one fact.
 
     Args:
         view: the fact's program.
-        fact: a validated fact that is not a repeat.
         ref: where it stands; `ref.at_ms` is its event time, at most its arrival.
         arrived_ms: timestamp of its record.
 
-    Returns: the pairs and participants whose judgement it can move.
+    Returns: the pairs and participants whose judgement it can move; None when a fact with another event id said for
+        good what this one says, the same meeting, the same survey answer, and nothing was changed.
     """
-    touched = _FOLDS[type(fact)](view, fact, ref, arrived_ms)
-    count(view, fact)
+    is_repeat, folding, count = _STEPS[type(fact)]
+    if is_repeat is not None and is_repeat(view, fact):
+        return None
+    touched = folding(view, fact, ref, arrived_ms)
+    if count is not None:
+        count(view, fact)
+        view.touch_program()
     return touched

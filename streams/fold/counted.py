@@ -25,16 +25,9 @@ def _count_meeting(view: View, fact: Any) -> None:
     view.program.counted.meetings_held += 1
 
 
-_COUNTS: Final[dict[type, Callable[[View, Any], None]]] = {
+#: How a fact that is no repeat is counted, where it is.
+COUNTS: Final[dict[type, Callable[[View, Any], None]]] = {
     f.SentimentSubmitted: _count_sentiment,
     f.RatingSubmitted: _count_rating,
     f.MeetingHeld: _count_meeting,
 }
-
-
-def count(view: View, fact: f.Fact) -> None:
-    """Count a fact that is no repeat."""
-    counting = _COUNTS.get(type(fact))
-    if counting is not None:
-        counting(view, fact)
-        view.touch_program()

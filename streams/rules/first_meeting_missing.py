@@ -22,7 +22,7 @@ reviewed after a month).
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -94,6 +94,10 @@ class FirstMeetingMissing(Rule):
     )
     reads = frozenset({f.MeetingHeld, *_BOOKING_FACTS})
     is_absence = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """The pair has met, and that is for good."""
+        return bool(record.held_count)
 
     def judge(self, view: View, subject: Subject, params: FirstMeetingMissingParams, moment: Moment) -> Verdict:
         pair = subject.record

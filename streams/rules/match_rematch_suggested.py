@@ -18,7 +18,7 @@ belong together are two survey waves.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -34,6 +34,7 @@ from streams.state.participant import HELP_TOPICS, Help
 from streams.view import View
 
 GOOD: Final = 4
+_MENDING: Final = frozenset({f.MeetingHeld, f.RatingSubmitted})
 BOTH_ASKED_WITHIN_MS: Final = 60 * DAY_MS
 _REMATCH: Final = HELP_TOPICS.index("rematch")
 #: reactive rules that can be at least a warning, by whom they are about
@@ -59,6 +60,10 @@ class MatchRematchSuggested(Rule):
     Params = MatchRematchSuggestedParams
     rungs = (Rung(None, Severity.WARNING),)
     reads = frozenset({f.ActionTaken, f.HelpRequested, f.MeetingHeld, f.RatingSubmitted})
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """A meeting or a rating can only speak against a re-match; what it puts off, a timer will look at anyway."""
+        return type(fact) in _MENDING
 
     def judge(self, view: View, subject: Subject, params: MatchRematchSuggestedParams, moment: Moment) -> Verdict:
         pair = subject.record

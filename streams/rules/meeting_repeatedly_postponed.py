@@ -11,6 +11,8 @@ A row stays one until a meeting is held.
 Source: our starting point; two in a row is what coordinators call a pattern.
 """
 
+from typing import Any
+
 from pydantic import Field
 
 import schemas.facts as f
@@ -43,6 +45,9 @@ class MeetingRepeatedlyPostponed(Rule):
     rungs = (Rung(None, Severity.NOTICE),)
     reads = frozenset({f.MeetingRescheduled, f.MeetingCancelled, f.MeetingHeld})
     on_fact = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        return not record.postponed
 
     def judge(self, view: View, subject: Subject, params: MeetingRepeatedlyPostponedParams, moment: Moment) -> Verdict:
         pair = subject.record

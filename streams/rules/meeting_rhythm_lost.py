@@ -19,7 +19,7 @@ Source: renewal e-detector on the gap law of the pair (Shin, Ramdas, Rinaldo 202
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -85,6 +85,14 @@ class MeetingRhythmLost(Rule):
     rungs = (Rung(None, Severity.NOTICE), Rung(None, Severity.WARNING))
     reads = frozenset({f.MeetingHeld, *_VERBS})
     is_absence = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """A plan made or dropped matters only while an alarm is held off by one; what comes by the clock, a timer looks
+        at."""
+        if type(fact) not in _VERBS:
+            return False
+        rhythm = record.rhythm
+        return rhythm is None or not (rhythm.alarm_ms or record.reopened_ms > rhythm.last_ms)
 
     def update(
         self, view: View, subject: Subject, params: MeetingRhythmLostParams, moment: Moment

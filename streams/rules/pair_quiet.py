@@ -46,7 +46,7 @@ _RATING: Final = "rating.low"
 _HELP: Final = "help.requested"
 _RHYTHM: Final = "meeting.rhythm_lost"
 
-_ONLY_CONTACTS: Final = frozenset({f.ActivityMessageSent, f.MeetingScheduled, f.MeetingHeld})
+_ONLY_CONTACTS: Final = frozenset({f.ActivityMessageSent, f.MeetingScheduled, f.MeetingHeld, f.SentimentSubmitted})
 
 
 class PairQuietParams(RuleParams):

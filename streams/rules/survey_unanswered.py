@@ -19,7 +19,7 @@ Source: 2 days past due: published practice of mentoring programs; a third of pe
 of such surveys; 7 days and 3 in a row are our starting point.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
@@ -71,6 +71,9 @@ class SurveyUnanswered(Rule):
         f.SurveySent, f.SurveyExpired, f.RatingSubmitted, f.SentimentSubmitted, f.PairChanged, f.PairDeleted,
     })  # fmt: skip
     is_absence = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        return not record.asked
 
     def judge(self, view: View, subject: Subject, params: SurveyUnansweredParams, moment: Moment) -> Verdict:
         person = subject.record

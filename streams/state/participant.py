@@ -167,6 +167,11 @@ class ParticipantState(Record, kw_only=True):
     @property
     def stops(self) -> list[tuple[int, int]]:
         """Half-open intervals in which the person was not active, oldest first; the last may be open (`FOREVER`)."""
+        for start, until in self.states:
+            if until > start:
+                break
+        else:
+            return []  # as of nearly everybody: this is asked for with every judgement
         nexts = [start for start, _ in self.states[1:]]
         ends = [min(until, after) for (_, until), after in zip(self.states, nexts, strict=False)]
         ends += [until for _, until in self.states[-1:]]

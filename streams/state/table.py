@@ -89,58 +89,63 @@ def decode_record(key: bytes, raw: bytes) -> Record:
 
 
 class Table:
-    """Records by key. Whoever changes a record says so with `touch`."""
+    """Records by key. Whoever changes a record says so with `touch`.
 
-    __slots__ = ("_by_program", "_cold", "_dirty", "_hot")
+    Attributes:
+        hot: records as objects. A view, which looks several up for each fact, may look here before it asks `get`.
+        dirty: keys of what changed since the last flush; likewise.
+    """
+
+    __slots__ = ("_by_program", "_cold", "dirty", "hot")
 
     def __init__(self) -> None:
         self._cold: dict[bytes, bytes] = {}
-        self._hot: dict[bytes, Record] = {}
-        self._dirty: dict[bytes, None] = {}
+        self.hot: dict[bytes, Record] = {}
+        self.dirty: dict[bytes, None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
         self._by_program: dict[bytes, list[bytes]] | None = None
 
     def __len__(self) -> int:
-        return len(self._cold) + sum(1 for key in self._dirty if key in self._hot and key not in self._cold)
+        return len(self._cold) + sum(1 for key in self.dirty if key in self.hot and key not in self._cold)
 
     @property
     def dirty_count(self) -> int:
-        return len(self._dirty)
+        return len(self.dirty)
 
     def get(self, key: bytes) -> Record | None:
-        record = self._hot.get(key)
+        record = self.hot.get(key)
         if record is None:
             raw = self._cold.get(key)
             if raw is None:
                 return None
-            record = self._hot[key] = decode_record(key, raw)
+            record = self.hot[key] = decode_record(key, raw)
         return record
 
     def peek(self, key: bytes) -> Record | None:
         """Read a record without making it hot: for going through many. What is read so may not be changed."""
-        record = self._hot.get(key)
+        record = self.hot.get(key)
         if record is None and (raw := self._cold.get(key)) is not None:
             return decode_record(key, raw)
         return record
 
     def put(self, key: bytes, record: Record) -> None:
-        if self._by_program is not None and key not in self._hot and key not in self._cold:
+        if self._by_program is not None and key not in self.hot and key not in self._cold:
             self._by_program.setdefault(key.partition(b"/")[0], []).append(key)
-        self._hot[key] = record
-        self._dirty[key] = None
+        self.hot[key] = record
+        self.dirty[key] = None
 
     def touch(self, key: bytes) -> None:
-        self._dirty[key] = None
+        self.dirty[key] = None
 
     def delete(self, key: bytes) -> None:
-        self._hot.pop(key, None)
+        self.hot.pop(key, None)
         self._cold.pop(key, None)
-        self._dirty[key] = None
+        self.dirty[key] = None
 
     def keys(self, prefix: bytes) -> list[bytes]:
         """All keys with a prefix, sorted."""
         found = [key for key in self._cold if key.startswith(prefix)]
-        found += [key for key in self._dirty if key.startswith(prefix) and key in self._hot and key not in self._cold]
+        found += [key for key in self.dirty if key.startswith(prefix) and key in self.hot and key not in self._cold]
         return sorted(found)
 
     def of_program(self, first: bytes, program_id: str, after: bytes = b"") -> Iterator[tuple[bytes, Record]]:
@@ -168,7 +173,7 @@ class Table:
     def items(self) -> Iterator[tuple[bytes, Record]]:
         """Every record, without making it hot."""
         for key in self.keys(b""):
-            record = self._hot.get(key)
+            record = self.hot.get(key)
             yield key, record if record is not None else decode_record(key, self._cold[key])
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
@@ -178,15 +183,15 @@ class Table:
     def flush(self) -> list[tuple[bytes, bytes | None]]:
         """Encode what changed; None marks a deleted record."""
         rows: list[tuple[bytes, bytes | None]] = []
-        hot, cold = self._hot, self._cold
-        for key in self._dirty:
+        hot, cold = self.hot, self._cold
+        for key in self.dirty:
             record = hot.get(key)
             if record is None:
                 rows.append((key, None))
             else:
                 raw = cold[key] = _encode(record)
                 rows.append((key, raw))
-        self._dirty = {}
+        self.dirty = {}
         if len(hot) > HOT_LIMIT:
-            self._hot = {}
+            self.hot = {}
         return rows

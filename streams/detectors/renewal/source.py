@@ -72,6 +72,23 @@ def start_source(at_ms: int) -> SourceStream:
     return SourceStream(rhythm, pool, at_ms, [0] * HOURS, [0] * DAYS, DayCounts())
 
 
+def is_same_event(source: SourceStream, at_ms: int) -> bool:
+    """Count a fact that is no event of its own and changes nothing else, and say so: `hear` at a fraction of its
+    price."""
+    rhythm, programs = source.rhythm, source.programs
+    at_ms = max(at_ms, rhythm.last_ms)
+    if (
+        at_ms - rhythm.last_ms >= HOUR_MS
+        or rhythm.alarm_ms
+        or at_ms // DAY_MS != source.today
+        or len(programs) < _FULL
+        or at_ms - programs[-1] >= HOUR_MS
+    ):
+        return False
+    source.today_facts += 1
+    return True
+
+
 def hear(source: SourceStream, at_ms: int, program: int, params: RenewalParams) -> list[Event]:
     """Take in a fact that arrived at `at_ms`, not before the ones already heard.
 
