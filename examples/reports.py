@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,6 @@ from examples.platform.__main__ import year
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _END: Final = datetime(2026, 6, 1, tzinfo=UTC)
 _OULAD_PAIRS: Final = 500
-_PLATFORM_PAIRS: Final = 200
 _AGAINST: Final = (
     "--rules",
     str(_ROOT / "examples" / "earlier.toml"),
@@ -39,15 +39,15 @@ def _oulad() -> Iterator[bytes]:
     return map(line, facts(_END, _OULAD_PAIRS))
 
 
-def _platform() -> Iterator[bytes]:
-    records, _ = year("fates", 1, _PLATFORM_PAIRS)
+def _platform(pairs: int) -> Iterator[bytes]:
+    records, _ = year("fates", 1, pairs)
     return iter(records.lines())
 
 
 SAMPLES: Final[dict[str, tuple[Callable[[], Iterator[bytes]], tuple[str, ...]]]] = {
     "oulad": (_oulad, _AGAINST),
-    "platform": (_platform, _AGAINST),
-    "platform-sweep": (_platform, _SWEEP),
+    "platform": (partial(_platform, 200), _AGAINST),
+    "platform-sweep": (partial(_platform, 80), _SWEEP),
 }
 """By name: the facts, and the options beside them."""
 

@@ -35,10 +35,11 @@ class Part:
         self.instants.append(at_ms)
         self.lengths.append(len(line) + 1)
 
-    def write(self, file: BinaryIO, decisions: Iterable[Decision]) -> None:
-        """Write what an engine decided."""
+    def write(self, file: BinaryIO, decisions: Iterable[Decision], programs: frozenset[str] | None = None) -> None:
+        """Write what an engine decided about some programs (None: about everything)."""
         for at_ms, record in decisions:
-            self.append(file, at_ms, encode_intervention(record))
+            if programs is None or record.program_id in programs:
+                self.append(file, at_ms, encode_intervention(record))
 
     def in_order(self) -> Iterator[tuple[int, bytes]]:
         """Lines as they were decided, with their instants."""

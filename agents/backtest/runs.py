@@ -23,7 +23,7 @@ from schemas.outbound import decode_intervention
 from schemas.rejections import Rejected
 from schemas.topics import RULESETS
 from streams import ruleset
-from streams.backtest.lines import Arrival
+from streams.backtest.lines import CLOCK, Arrival
 from streams.backtest.outcomes import Outcomes
 from streams.backtest.programs import Program
 from streams.backtest.replay import FactReplay, JournalReplay, Tally
@@ -92,7 +92,7 @@ def replay_journal(
     ran = Ran(part, Counter(), {}, replay.outcomes)
     with part.path.open("wb") as file, few_collections():
         for first, values in _cut(recording.entries(partition), decided + 1):
-            part.write(file, replay.feed(first, values))
+            part.write(file, replay.feed(first, values), selection.programs)
             if first <= decided:
                 ran.settled = len(part)
             if ran.first_ms < 0:
@@ -129,6 +129,9 @@ def replay_facts(
         with few_collections():
             for at_ms, file, number, content in source.facts.lines(progress):
                 if selection.to_ms is not None and at_ms >= selection.to_ms:
+                    # That more comes later says that nothing else came before: what is due by then is due.
+                    now_ms = selection.to_ms - 1
+                    replay.feed(Arrival(now_ms, CLOCK, None, None))
                     break
                 first.entries += 1
                 rejected = content if isinstance(content, Rejected) else replay.feed(content)
@@ -139,9 +142,9 @@ def replay_facts(
                     first_ms = at_ms
                 now_ms = at_ms
                 if first.entries % _DRAIN_EVERY == 0:
-                    _drain(replay, found, files)
+                    _drain(replay, found, files, selection.programs)
             tally = replay.close()
-            _drain(replay, found, files)
+            _drain(replay, found, files, selection.programs)
     finally:
         for output in files.values():
             output.close()
@@ -198,10 +201,12 @@ def _first_arrival(values: Iterable[bytes]) -> int:
     return -1
 
 
-def _drain(replay: FactReplay, found: dict[int, Ran], files: dict[int, BinaryIO]) -> None:
+def _drain(
+    replay: FactReplay, found: dict[int, Ran], files: dict[int, BinaryIO], programs: frozenset[str] | None
+) -> None:
     for partition, decisions in replay.decisions():
         if partition in found:
-            found[partition].part.write(files[partition], decisions)
+            found[partition].part.write(files[partition], decisions, programs)
 
 
 def instant(at_ms: int | None) -> str | None:

@@ -13,7 +13,7 @@ from streams import ruleset
 from streams.backtest.lines import CLOCK, Arrival, program_of_line, read_record
 from streams.backtest.outcomes import WATCHED, Outcomes
 from streams.backtest.programs import Program, programs_of
-from streams.backtest.tally import Tally, count_comment, engine_counts, pack
+from streams.backtest.tally import Tally, count_comment, engine_counts, move, pack
 from streams.comments import CommentScanner
 from streams.engine import Engine
 from streams.judging import EVERYWHERE
@@ -126,7 +126,7 @@ class FactReplay:
         for engine in self._engines:
             due = engine.state.next_timer()
             if due != NEVER and due <= now_ms:
-                _move(engine, now_ms)
+                move(engine, now_ms)
             self._expect(engine)
 
     def programs(self, partition: int) -> dict[str, Program]:
@@ -149,11 +149,11 @@ class FactReplay:
 
     def _engine_of(self, program_id: str, now_ms: int) -> Engine:
         engine = self._engines[self._number(program_id)]
-        _move(engine, now_ms)
+        move(engine, now_ms)
         return engine
 
     def _settle(self, engine: Engine, now_ms: int) -> None:
-        _move(engine, now_ms)
+        move(engine, now_ms)
         self._expect(engine)
 
     def _expect(self, engine: Engine) -> None:
@@ -169,7 +169,7 @@ class FactReplay:
         self.tally["activations",] += 1
         if self._fixed is None:
             for engine in self._engines:
-                _move(engine, now_ms)
+                move(engine, now_ms)
                 engine.activate(rules, fact.scope, fact.backfill, now_ms)
                 self._settle(engine, now_ms)
             self._hashes[rules.hash] = None
@@ -179,10 +179,3 @@ class FactReplay:
             others = [words for scope, words in self._words.items() if scope != EVERYWHERE]
             self._scanner = CommentScanner([everyone, *others])
         return None
-
-
-def _move(engine: Engine, now_ms: int) -> None:
-    """Bring a partition to an instant, and finish what is due however much it is: no commit has to be kept small."""
-    is_done = engine.advance(now_ms)
-    while not is_done or engine.state.sweeps:
-        is_done = engine.settle()

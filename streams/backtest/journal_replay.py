@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas.base import to_ms
 from schemas.journal import EngineEntry, EraseEntry, FactEntry, RulesetEntry, decode_entry
 from streams import ruleset
 from streams.backtest.outcomes import WATCHED, Outcomes
 from streams.backtest.programs import Program, programs_of
-from streams.backtest.tally import ReplayError, Tally, count_comment, engine_counts, pack
+from streams.backtest.tally import ReplayError, Tally, count_comment, engine_counts, move, pack
 from streams.engine import Engine
 from streams.judging import EVERYWHERE
 from streams.lifecycle import Decision
@@ -76,10 +77,12 @@ class JournalReplay:
                 entry = decode_entry(value)
                 if type(entry) is not FactEntry:
                     if programs is not None and isinstance(entry, EraseEntry) and entry.program_id not in programs:
+                        self._pass_over(entry)
                         continue
                     self._note(entry)
                 else:
                     if programs is not None and entry.fact.program_id not in programs:
+                        self._pass_over(entry)
                         continue
                     if type(entry.fact) in WATCHED:
                         see(entry.fact)
@@ -99,6 +102,11 @@ class JournalReplay:
             ) from error
         pack(self._engine)
         return self._engine.decisions()
+
+    def _pass_over(self, entry: FactEntry | EraseEntry) -> None:
+        """Leave an entry out; where arrivals are the clock, time passes all the same."""
+        if self._engine.state.clock.records:
+            move(self._engine, to_ms(entry.arrived_at))
 
     def programs(self) -> dict[str, Program]:
         """What is known of the programs now."""

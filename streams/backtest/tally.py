@@ -23,6 +23,13 @@ def pack(engine: Engine) -> None:
         engine.flush_state()
 
 
+def move(engine: Engine, now_ms: int) -> None:
+    """Bring a partition to an instant, and finish what is due however much it is: no commit has to be kept small."""
+    is_done = engine.advance(now_ms)
+    while not is_done or engine.state.sweeps:
+        is_done = engine.settle()
+
+
 def count_comment(tally: Tally, comment: CommentInfo) -> None:
     """Count a comment and what it was flagged for."""
     tally["comments",] += 1

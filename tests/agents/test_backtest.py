@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from agents.backtest import FILES, Ask, OutputError, Source, asking, backtest, backtest_facts, backtest_journal, sources
-from agents.backtest.runs import Side
+from agents.backtest.runs import Selection, Side
 from agents.fact_files import FactFiles
 from agents.recordings import Recording, RecordingWriter
+from schemas.base import parse_instant, to_ms
 from schemas.outbound import encode_intervention
 from streams import ruleset
 from streams.backtest.replay import PARTITIONS
 from streams.clock import DAY_MS
 from streams.engine import Engine
+from streams.judging import EVERYWHERE
 from tests.streams.backtest.lines import activation, clock, journals, pair, random_lines, rating
 
 
@@ -96,6 +98,29 @@ def test_several_processes_read_lines_as_one_does(tmp_path: Path, monkeypatch: p
     assert values(tmp_path / "one", "comparison.jsonl")
     for one in (tmp_path / "one").iterdir():
         assert one.read_bytes() == (tmp_path / "two" / one.name).read_bytes(), one.name
+
+
+@pytest.mark.parametrize("kind", ["journal", "lines"])
+def test_chosen_programs_and_times_say_what_they_say_among_all(tmp_path: Path, kind: str) -> None:
+    lines = random_lines(41, 250)
+    if kind == "journal":
+        source = Source(journal=Recording(write_journal(tmp_path / "r.parquet", lines)))
+    else:
+        source = Source(facts=FactFiles(write_lines(tmp_path / "f.jsonl", lines)))
+    backtest(source, tmp_path / "all", Ask(Side("here", None)))
+    everything = values(tmp_path / "all")
+    chosen = frozenset(sorted({one["program_id"] for one in everything} - {EVERYWHERE})[:2])
+    middle = sorted(one["decided_at"] for one in everything)[len(everything) // 2]
+    from_ms = to_ms(parse_instant(middle))
+    for selection, expected in (
+        (Selection(programs=chosen), [one for one in everything if one["program_id"] in chosen]),
+        (Selection(from_ms=from_ms), [one for one in everything if one["decided_at"] >= middle]),
+        (Selection(to_ms=from_ms), [one for one in everything if one["decided_at"] < middle]),
+    ):
+        summary = backtest(source, tmp_path / "some", Ask(Side("here", None), selection=selection))
+        assert 0 < len(expected) < len(everything)
+        assert values(tmp_path / "some") == expected
+        assert sum(sum(one.values()) for one in summary["interventions"].values()) == len(expected)
 
 
 def test_lines_give_interventions_counts_and_dead_letters(tmp_path: Path) -> None:
