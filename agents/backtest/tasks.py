@@ -14,6 +14,7 @@ from msgspec import Struct
 from agents.backtest.parts import Part
 from agents.backtest.runs import Ran, Selection, Side, read_live, replay_facts, replay_journal
 from agents.backtest.sources import Progress, Source
+from agents.recordings import Recording
 from schemas.base import from_ms, instant_text
 from schemas.outbound import Intervention, decode_intervention
 from schemas.rejections import Rejected
@@ -91,16 +92,18 @@ def answer(
             _partial(number, here, there, ask, folder)
             for number, here, there in zip(partitions, mine, theirs, strict=True)
         ]
-    found = []
-    for number in partitions:
-        here = replay_journal(source.journal, number, ask.here, ask.selection, folder, progress)
-        there = None
-        if ask.there is not None and ask.there.is_live:
-            there = read_live(source.journal, number, ask.there, ask.selection, here, folder)
-        elif ask.there is not None:
-            there = replay_journal(source.journal, number, ask.there, ask.selection, folder, progress)
-        found.append(_partial(number, here, there, ask, folder))
-    return found
+    return [_of_journal(source.journal, number, ask, folder, progress) for number in partitions]
+
+
+def _of_journal(recording: Recording, number: int, ask: Ask, folder: Path, progress: Progress) -> Partial:
+    """One partition of a journal; nothing of it is kept when the next one begins."""
+    here = replay_journal(recording, number, ask.here, ask.selection, folder, progress)
+    there = None
+    if ask.there is not None and ask.there.is_live:
+        there = read_live(recording, number, ask.there, ask.selection, here, folder)
+    elif ask.there is not None:
+        there = replay_journal(recording, number, ask.there, ask.selection, folder, progress)
+    return _partial(number, here, there, ask, folder)
 
 
 def _partial(number: int, here: Ran, there: Ran | None, ask: Ask, folder: Path) -> Partial:
