@@ -48,12 +48,15 @@ class EngineFold:
     Attributes:
         programs: the stored programs by key, as of the last commit.
         tones: the stored tallies of what answers sound like, likewise.
+        clock_ms: the engine's clock at that commit, milliseconds since 1970; negative while it is undefined.
     """
 
     def __init__(self, source: str, partition: int) -> None:
         self.engine = Engine(source=source, partition=partition)
         self.programs: dict[bytes, bytes] = {}
         self.tones: dict[bytes, bytes] = {}
+        self.clock_ms = -1
+        self._flushed_clock_ms = -1
         self._flushed: list[tuple[bytes, bytes | None]] = []
         self._done = Done()
 
@@ -63,6 +66,7 @@ class EngineFold:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self.engine.restore(self._noting(rows))
+        self.clock_ms = self._flushed_clock_ms = self.engine.state.clock.now_ms
 
     def apply(self, offset: int, value: bytes) -> bool:
         if offset % TIMED_EVERY:
@@ -77,6 +81,7 @@ class EngineFold:
 
     def flush(self) -> Flush:
         flush = self.engine.flush()
+        self._flushed_clock_ms = self.engine.state.clock.now_ms
         done = self._done
         for message in flush.interventions:
             # Interventions are few beside facts: reading one back costs less than a hook in the core would confuse.
@@ -97,6 +102,7 @@ class EngineFold:
                 kept.pop(key, None)
             else:
                 kept[key] = value
+        self.clock_ms = self._flushed_clock_ms
         done, self._flushed, self._done = self._done, [], Done()
         return done
 

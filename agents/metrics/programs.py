@@ -70,7 +70,7 @@ class ProgramReader:
 
     def read(self, fold: EngineFold) -> Iterable[tuple[str, list[Sample]]]:
         """Give the samples of each program of a partition, by the state committed last."""
-        clock_ms = fold.engine.state.clock.now_ms
+        clock_ms = fold.clock_ms
         tones: dict[str, list[bytes]] = {}
         for key, raw in fold.tones.items():
             tones.setdefault(program_of(key), []).append(raw)

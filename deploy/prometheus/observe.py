@@ -10,10 +10,12 @@ A year passes in half a minute, so scrapes, evaluations and waits take a second 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +33,7 @@ from examples.oulad.facts import DEMO_PAIRS, facts
 from tools.dashboards.answers import put, table
 
 FOLDER: Final = Path("ebb-demo")
+_START_S: Final = 60.0
 _SETTLE_S: Final = 5.0
 _FIRING: Final = 'ALERTS{alertstate="firing"}'
 
@@ -81,6 +84,7 @@ def _observe(console: Console, screen: Screen, demo: Demo, pairs: int, answers: 
         alertmanager = stack.enter_context(Alertmanager(receiver.address, hurry=True))
         demo.start()
         stack.callback(demo.stop)
+        _wait_up(demo.port)
         targets = {"ebb": [f"127.0.0.1:{demo.port}"], "alertmanager": [alertmanager.address]}
         prometheus = stack.enter_context(Prometheus(targets, alertmanager.address, hurry=True))
         for line in (
@@ -102,6 +106,16 @@ def _observe(console: Console, screen: Screen, demo: Demo, pairs: int, answers: 
         console.print("\nThe year is over and stands still. Look around; Ctrl-C ends it all.")
         demo.wait()
     return 0
+
+
+def _wait_up(port: int) -> None:
+    """Wait until the worker answers, or EbbWorkerDown would be the first thing told. Raises: DemoError."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
+            return
+        time.sleep(0.1)
+    raise DemoError(f"the worker did not answer within {_START_S:.0f} s.")
 
 
 def _tell_alerts(console: Console, prometheus: Prometheus) -> None:

@@ -22,11 +22,11 @@ from deploy.kafka.broker import KafkaBroker
 from deploy.prometheus.receiver import Message, Receiver
 from deploy.prometheus.servers import Alertmanager, Prometheus
 from schemas.base import to_ms
-from schemas.outbound import decode_intervention
+from schemas.outbound import Intervention, decode_intervention
 from schemas.topics import INTERVENTIONS
 from streams.delivery.entries import Entry
 from tests.agents.metrics.story import NORMAL_DAYS, lines, pairs
-from tests.integration.worker_harness import PARTITIONS, Sent, Worker, make_topics, produce
+from tests.integration.worker_harness import PARTITIONS, Sent, Worker, interventions, make_topics, produce
 from tests.scenarios.runner import make_record
 
 PROGRAM = "program"
@@ -99,6 +99,7 @@ class Stage:
 
     Attributes:
         answers: what they returned, by stop and query.
+        written: what stood on `interventions`, by stop.
     """
 
     def __init__(self, kafka: KafkaBroker, folder: Path, prefix: str, queries: Iterable[str]) -> None:
@@ -107,6 +108,7 @@ class Stage:
         self._start_ms, self._number, self._facts = start_ms(), 0, 0
         self._stack = ExitStack()
         self.heard = Heard()
+        self.written: dict[str, list[Intervention]] = {}
         self.answers: dict[str, dict[str, Answer]] = {}
 
     def __enter__(self) -> "Stage":
@@ -146,6 +148,7 @@ class Stage:
         self.worker.wait_applied(self._kafka.bootstrap, self._topics, self._facts)
         self._send(lines(range(1, FIRST_DAYS)))
         self._settle()
+        self._ask("begun")
 
     def live_well(self) -> None:
         """Feedback until it falls away; a repeat, a late one, a bad record and an unknown pair among it."""
@@ -166,14 +169,14 @@ class Stage:
     def fall(self) -> None:
         """Nobody says anything, until the webhook has heard of it."""
         self._send(_visits(range(NORMAL_DAYS, SILENT_UNTIL)))
-        self.until(lambda: self.heard.since_s("EbbSentimentSlow", "firing") is not None, "no alert reached the webhook")
+        self.until(lambda: self._was_told("opened", "firing"), "no alert reached the webhook")
         self._settle()
         self._ask("fallen")
 
     def recover(self) -> None:
         """Feedback as before, until the webhook has heard that it is over."""
         self._send(lines(range(SILENT_UNTIL, WELL_UNTIL)))
-        self.until(lambda: self.heard.since_s("EbbSentimentSlow", "resolved") is not None, "the alert did not clear")
+        self.until(lambda: self._was_told("resolved", "resolved"), "the alert did not clear")
         self._settle()
         self._ask("recovered")
 
@@ -212,6 +215,10 @@ class Stage:
                 )
             time.sleep(0.1)
 
+    def _was_told(self, change: str, status: str) -> bool:
+        """Whether the rule's change was seen on its topic, and the alert's at the webhook."""
+        return change in self.alarms.seen_s and self.heard.since_s("EbbSentimentSlow", status) is not None
+
     def _send(self, story: Iterable[Mapping[str, Any]]) -> None:
         found = []
         for line in story:
@@ -235,6 +242,8 @@ class Stage:
     def _ask(self, stop: str) -> None:
         named = {query: query.replace("$program", PROGRAM) for query in self._queries}
         self.answers[stop] = {query: self.prometheus.query(asked) for query, asked in named.items()}
+        rows = interventions(self._kafka.bootstrap, self._topics)
+        self.written[stop] = [decode_intervention(row.value) for part in rows for row in part]
 
 
 def _ratings(at: str) -> Iterator[dict[str, Any]]:
