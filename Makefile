@@ -5,6 +5,7 @@ PACKAGES := schemas streams agents
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo observe test faults check bench bench-quick detectors precision years kafka requirements
+.PHONY: bench-peers bench-growth profiles
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,11 +46,20 @@ check: venv ## What review asks for: format, lint, types, import contracts, quic
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not slow and not integration"
 
-bench: venv ## The numbers of the README, on a real Kafka
-	@$(BIN)/python -m benchmarks
+bench: venv ## Our own figures on a real Kafka, a quarter of an hour; ARGS="--only engine" for a part; makes the pages
+	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: venv ## The same with small loads, in about two minutes
-	@$(BIN)/python -m benchmarks --quick
+bench-quick: venv ## The same with small loads, in about two minutes; only shown
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
+
+bench-peers: venv ## The pair job on Faust, Quix, Bytewax, Kafka Streams, Flink and our host; half an hour, needs Maven and a JDK
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-growth: venv ## What a fact costs as pairs, programs, partitions and workers grow; 25 minutes
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+profiles: venv ## Where the time goes, by cProfile
+	@$(BIN)/python -m benchmarks.profiles $(ARGS)
 
 detectors: venv ## Figures of the detectors beside the published ones: docs/detectors.md (minutes; seeded)
 	@$(BIN)/python -m benchmarks.detectors --page

@@ -1,32 +1,34 @@
-"""How fast a recording is replayed, written and read: synthetic facts, one process on one CPU, then two processes.
+"""How fast a recording is replayed: synthetic facts, all rules, one process on one CPU, then two on two.
 
-    python -m benchmarks.backtest [--pairs N] [--months N] [--profile]
+    python -m benchmarks --only backtest
 
-The recording is written first and not counted. Then the same facts go through several times: as a Parquet recording of
-the journal with all rules and with the first four, as lines of `.jsonl`, which are also decoded and checked as at the
-edge, and by two processes. The recording has as many progress entries as a platform of 200,000 pairs has at one a
-minute (in a small recording of a long time they would outnumber the facts). CPU is this process's own (user and
-system), garbage collection and output included. `benchmarks.backtest_memory` measures memory.
+The recording is written first and not counted. Then the same facts go through as a Parquet recording of the
+journal, with as many progress entries as a platform of 200,000 pairs has at one a minute (in a small recording of a
+long time they would outnumber the facts), and as lines of `.jsonl`, which are also decoded and checked as at the
+edge. CPU is that of the process and its helpers, garbage collection, output and the start of the helpers included;
+no warm-up is left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import cProfile
+import json
 import os
 import pstats
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Final
 
 from agents.backtest import backtest_facts, backtest_journal
 from agents.fact_files import FactFiles
 from agents.recordings import Recording, RecordingWriter
-from benchmarks.synthetic import FACTS_PER_PAIR_MONTH, Platform
+from benchmarks.harness.processes import BOTH, MEASURED, pinned
+from benchmarks.harness.results import Part
+from benchmarks.harness.session import Session, Setting, say
+from benchmarks.synthetic import Platform
 from schemas.base import from_ms
 from schemas.codec import Accepted, decode_fact
 from schemas.compact import instant_bytes
@@ -37,27 +39,15 @@ from streams.partitioner import partition_for
 from streams.rules import RULES
 from streams.ruleset import RuleSet, parse
 
-TARGET_RATE = 80_000
-PAIRS_PER_PROGRAM = 200
-FIRST_RULES = frozenset(
-    {"rating.low", "first_meeting.missing", "program.sentiment_slowdown", "pair.sentiment_slowdown"}
-)
-SOURCES = [
+PAIRS_PER_PROGRAM: Final = 200
+SOURCES: Final = [
     f"{topic.name}/{number}" for topic in map(BY_NAME.__getitem__, INBOUND) for number in range(topic.partitions)
 ]
-PROGRESS_EVERY = 900
-
-
-class Figures(NamedTuple):
-    """Facts a second by the clock on the wall and by the CPU."""
-
-    rate: float
-    cpu_rate: float
-
-    @property
-    def cpu_us(self) -> float:
-        """CPU microseconds a fact."""
-        return 1e6 / self.cpu_rate
+FIRST_RULES: Final = frozenset(
+    {"rating.low", "first_meeting.missing", "program.sentiment_slowdown", "pair.sentiment_slowdown"}
+)
+PROGRESS_EVERY: Final = 900
+_TIMEOUT_S: Final = 300.0
 
 
 def write(folder: Path, pairs: int, months: float) -> tuple[Path, Path]:
@@ -91,11 +81,40 @@ def write(folder: Path, pairs: int, months: float) -> tuple[Path, Path]:
     return journal, lines
 
 
-def measure(work: Callable[[], dict[str, Any]]) -> Figures:
-    """Run a backtest once."""
-    began, cpu = time.perf_counter(), time.process_time()
-    facts = work()["facts"]
-    return Figures(facts / (time.perf_counter() - began), facts / (time.process_time() - cpu))
+def replay(session: Session, path: Path, jobs: int, how: str = "all") -> dict[str, float]:
+    """Replay in a process of its own, on as many CPUs as jobs; `how`: all rules, the first four, or only a copy."""
+    log = session.folder / "backtest.log"
+    command = [sys.executable, "-m", "benchmarks.backtest", str(path), str(jobs), how]
+    with log.open("wb") as output, pinned(command, output, cpus=MEASURED if jobs == 1 else BOTH) as process:
+        if process.wait(_TIMEOUT_S) != 0:
+            raise RuntimeError(f"the backtest failed:\n{log.read_text()[-2000:]}")
+    figures: dict[str, float] = json.loads(log.read_text().splitlines()[-1])
+    return figures
+
+
+def run(session: Session) -> Part:
+    """Measure backtests, `backtest` in the results."""
+    pairs, months, rounds = (2_000, 0.25, 2) if session.is_quick else (10_000, 0.6, 5)
+    say(f"a recording of {pairs:,} pairs over {months:g} months")
+    journal, lines = write(session.folder, pairs, months)
+    cases = {
+        "recording": lambda _: replay(session, journal, 1),
+        "recording, 2 processes": lambda _: replay(session, journal, 2),
+        "recording, first four rules": lambda _: replay(session, journal, 1, "four"),
+        "lines of facts": lambda _: replay(session, lines, 1),
+        "recording read and written": lambda _: replay(session, journal, 1, "copy"),
+    }
+    setting: Setting = {"pairs": pairs, "months": months, "partitions": PARTITIONS, "rules": "all"}
+    return session.part("backtest", cases, rounds=rounds, setting=setting)
+
+
+def profile(pairs: int, months: float) -> pstats.Stats:
+    """Where the time of a replay of the journal goes."""
+    with tempfile.TemporaryDirectory() as name:
+        journal, _ = write(Path(name), pairs, months)
+        recording, profiler = Recording(journal), cProfile.Profile()
+        profiler.runcall(backtest_journal, recording, Path(name) / "out", None)
+        return pstats.Stats(profiler)
 
 
 def four_rules() -> RuleSet:
@@ -103,52 +122,9 @@ def four_rules() -> RuleSet:
     return parse({"rules": {rule.id: {"enabled": rule.id in FIRST_RULES} for rule in RULES}})
 
 
-class Table(NamedTuple):
-    """Everything measured on one recording; `wrote` and `read` are entries a second, `size` bytes an entry."""
-
-    full: Figures
-    four: Figures
-    lines: Figures
-    two_processes: float
-    one_process: float
-    wrote: float
-    read: float
-    size: float
-
-    @property
-    def speedup(self) -> float:
-        """How many times as fast two processes are as one, start and end included."""
-        return self.two_processes / self.one_process
-
-    def hours(self, pairs: int = 10_000_000, months: int = 12) -> float:
-        """Hours of two cores for so many pairs and months: facts x CPU seconds a fact / speedup."""
-        return pairs * months * FACTS_PER_PAIR_MONTH * self.full.cpu_us / 1e6 / self.speedup / 3_600
-
-
-def table(pairs: int, months: float) -> Table:
-    """Measure everything but memory on one recording."""
-    everywhere = os.sched_getaffinity(0)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        journal, lines = write(folder, pairs, months)
-        recording, out = Recording(journal), folder / "out"
-        os.sched_setaffinity(0, {max(everywhere)})
-        try:
-            full = measure(lambda: backtest_journal(recording, out, None))
-            four = measure(lambda: backtest_journal(recording, out, four_rules()))
-            raw = measure(lambda: backtest_facts(FactFiles(lines), out, None))
-            wrote, read = _input_output(recording, folder / "copy.parquet")
-        finally:
-            os.sched_setaffinity(0, everywhere)
-        one = measure(lambda: backtest_journal(recording, out, None, jobs=1)).rate
-        two = measure(lambda: backtest_journal(recording, out, None, jobs=2)).rate
-        return Table(full, four, raw, two, one, wrote, read, journal.stat().st_size / recording.info.entries)
-
-
-def _input_output(recording: Recording, path: Path) -> tuple[float, float]:
-    """Entries a second that are written, and read with all checks."""
-    count = recording.info.entries
-    began = time.perf_counter()
+def copy(recording: Recording, path: Path) -> dict[str, float]:
+    """Entries a second that are read with all checks, and written."""
+    count, began = recording.info.entries, time.perf_counter()
     for partition in range(PARTITIONS):
         for _ in recording.entries(partition):
             pass
@@ -159,52 +135,25 @@ def _input_output(recording: Recording, path: Path) -> tuple[float, float]:
         for partition, row in rows:
             writer.add(partition, row.offset, row.timestamp_ms, row.key, row.value)
         writer.close()
-    return count / (time.perf_counter() - began), read
-
-
-def show(found: Table) -> None:
-    """Print all figures of a recording."""
-    for name, figures in (
-        ("recording, all rules", found.full),
-        ("recording, first four rules", found.four),
-        ("lines of facts, all rules", found.lines),
-    ):
-        print(f"{name:<30} {figures.rate:>9,.0f} facts a second, {figures.cpu_us:5.1f} µs of CPU each")
-    print(f"{'1 and 2 processes':<30} {found.one_process:>9,.0f} and {found.two_processes:,.0f}: x {found.speedup:.2f}")
-    print(f"{'recording':<30} {found.wrote:>9,.0f} entries a second written, {found.read:,.0f} read and checked,")
-    print(f"{'':<30} {found.size:>9,.0f} bytes an entry")
-    facts = 10_000_000 * 12 * FACTS_PER_PAIR_MONTH
-    needed = facts / (8 * 3_600)
-    print(
-        f"12 months of 10 million pairs: {facts / 1e9:.1f} billion facts x {found.full.cpu_us:.1f} µs / "
-        f"{found.speedup:.2f} = {found.hours():.0f} h on 2 cores; a night of 8 h needs {needed:,.0f} facts a second, "
-        f"{found.hours() / 8:.1f} times as many"
-    )
-
-
-def profile(pairs: int, months: float) -> None:
-    """Print where the time of a replay of the journal goes."""
-    with tempfile.TemporaryDirectory() as name:
-        journal, _ = write(Path(name), pairs, months)
-        recording, profiler = Recording(journal), cProfile.Profile()
-        profiler.runcall(backtest_journal, recording, Path(name) / "out", None)
-        pstats.Stats(profiler, stream=sys.stdout).sort_stats("tottime").print_stats(40)
+    written = count / (time.perf_counter() - began)
+    return {"read_rate": read, "written_rate": written, "entry_bytes": path.stat().st_size / count, "entries": count}
 
 
 def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=5_000)
-    parser.add_argument("--months", type=float, default=1.0)
-    parser.add_argument("--profile", action="store_true", help="where the time goes, instead of how much it is")
-    options = parser.parse_args()
-    if options.profile:
-        profile(options.pairs, options.months)
-        return
-    found = table(options.pairs, options.months)
-    show(found)
-    verdict = "met" if found.full.cpu_rate >= TARGET_RATE else "MISSED"
-    print(f"target {TARGET_RATE:,} a second and core: {verdict} ({found.full.cpu_rate:,.0f} by CPU)")
+    """Replay PATH with JOBS processes and print the figures as JSON."""
+    path, jobs, how = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    with tempfile.TemporaryDirectory() as name:
+        out, rules = Path(name) / "out", four_rules() if how == "four" else None
+        if how == "copy":
+            print(json.dumps(copy(Recording(path), Path(name) / "copy.parquet")))
+            return
+        before, began = sum(os.times()[:4]), time.perf_counter()
+        if path.suffix == ".parquet":
+            facts = backtest_journal(Recording(path), out, rules, jobs)["facts"]
+        else:
+            facts = backtest_facts(FactFiles(path), out, rules, jobs)["facts"]
+        elapsed, used = time.perf_counter() - began, sum(os.times()[:4]) - before
+    print(json.dumps({"rate": facts / elapsed, "cpu_us": used / facts * 1e6, "entries": facts}))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,35 @@
-"""A worker process with the engine alone: `python -m benchmarks.engine_worker BROKERS PREFIX`, on a journal that
-stands there already."""
+"""A worker process with the engine alone, on a journal that stands there already:
+
+    python -m benchmarks.engine_worker BROKERS PREFIX
+
+Environment: BENCH_JOURNAL for a journal of another name; BENCH_PROFILE, a file for what cProfile saw.
+"""
 
 from __future__ import annotations
 
+import cProfile
 import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
 
+from agents.engine import EngineFold, engines
 from agents.host.chunks import make_app
 from agents.host.clients import KafkaSettings
 from agents.host.worker import host_lanes, run_apps
 from benchmarks.pair_worker import LoudObserver, pair_topics
-from streams.engine import Engine
+
+
+class _Observer(LoudObserver):
+    """Takes from the folds what metrics would take."""
+
+    def __init__(self, folds: dict[int, EngineFold]) -> None:
+        self._folds = folds
+
+    def committed(self, partition: int, entries: int, rows: int, interventions: int, seconds: float) -> None:
+        super().committed(partition, entries, rows, interventions, seconds)
+        self._folds[partition].committed()
 
 
 def main() -> None:
@@ -23,14 +40,16 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     kafka = KafkaSettings(brokers=brokers)
     app = make_app(f"{prefix}ebb-engine", kafka, data_dir=Path(tempfile.gettempdir()) / "ebb-engine-bench")
-    host_lanes(
-        app,
-        lambda partition: Engine(partition=partition),
-        kafka=kafka,
-        topics=pair_topics(prefix),
-        observer=LoudObserver(),
-    )
-    run_apps(app)
+    fold_of, folds = engines(prefix)
+    topics = pair_topics(prefix, os.environ.get("BENCH_JOURNAL"))
+    host_lanes(app, fold_of, kafka=kafka, topics=topics, observer=_Observer(folds))
+    if "BENCH_PROFILE" not in os.environ:
+        run_apps(app)
+    profiler = cProfile.Profile()
+    try:
+        profiler.runcall(run_apps, app)
+    finally:
+        profiler.dump_stats(os.environ["BENCH_PROFILE"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A worker process that runs the pair job: `python -m benchmarks.pair_worker BROKERS PREFIX [SESSION_S]`.
 
-Environment: EBB_FAILPOINT (agents/host/failpoints.py); PAIR_SLICE, see `PairFold`; PAIR_CUT, records of a flush unit;
-PAIR_EMBEDDED for the embedded broker; PAIR_MECHANISM, PAIR_CA, PAIR_USER, PAIR_PASSWORD (a file) for SASL_SSL.
+Environment: EBB_FAILPOINT (agents/host/failpoints.py); PAIR_SLICE, see `PairFold`; PAIR_CUT, records of a flush
+unit; PAIR_EMBEDDED for the embedded broker; BENCH_JOURNAL for a journal of another name; PAIR_MECHANISM, PAIR_CA,
+PAIR_USER, PAIR_PASSWORD (a file) for SASL_SSL.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from benchmarks.pair_job import PairFold
 log = logging.getLogger("ebb.host")
 
 
-def pair_topics(prefix: str) -> LaneTopics:
-    """The topics of one pair job."""
+def pair_topics(prefix: str, journal: str | None = None) -> LaneTopics:
+    """The topics of one pair job; several may read one journal."""
     return LaneTopics(
-        journal=f"{prefix}journal", state=f"{prefix}state", interventions=f"{prefix}interventions", prefix=prefix
+        journal=journal or f"{prefix}journal",
+        state=f"{prefix}state",
+        interventions=f"{prefix}interventions",
+        prefix=prefix,
     )
 
 
@@ -80,7 +84,7 @@ def main() -> None:
         app,
         lambda _partition: PairFold(slice_messages),
         kafka=kafka,
-        topics=pair_topics(prefix),
+        topics=pair_topics(prefix, os.environ.get("BENCH_JOURNAL")),
         options=LaneOptions(unit_records=int(os.environ.get("PAIR_CUT", "20000"))),
         observer=LoudObserver(),
     )

@@ -48,12 +48,15 @@ class Platform:
         programs: how many programs, at least 1.
         seed: another seed gives other facts about the same people.
         begin_ms: when reference facts arrive and facts begin, ms UTC.
+        step_ms: between two facts; by default what gives each pair its `FACTS_PER_PAIR_MONTH`. An open loop that sends
+            facts as they are due makes months pass in minutes.
     """
 
     pairs: int
     programs: int
     seed: int = 1
     begin_ms: int = BEGIN_MS
+    step_ms: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty platform.
@@ -84,7 +87,7 @@ class Platform:
         order = list(range(self.pairs))
         phases = [random.randrange(FACTS_PER_PAIR_MONTH) for _ in order]
         keys = [b"program-%04d" % program for program in range(self.programs)]
-        step_ms = MONTH_MS / (FACTS_PER_PAIR_MONTH * self.pairs)
+        step_ms = self.step_ms or MONTH_MS / (FACTS_PER_PAIR_MONTH * self.pairs)
         salt = self.seed * 7_919
         number = turn = 0
         while True:

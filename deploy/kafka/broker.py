@@ -161,7 +161,7 @@ class KafkaBroker:
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*_die_with_parent(), launcher, *options, "-cp", jars, "kafka.Kafka", str(properties)],
+                [*die_with_parent(), launcher, *options, "-cp", jars, "kafka.Kafka", str(properties)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -349,7 +349,7 @@ class KafkaBroker:
             return False
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     """A prefix that ends the broker with us even if we are killed, where the system has one (Linux, util-linux).
 
     The kernel ties it to the thread that starts the process, so only the main thread may use it.

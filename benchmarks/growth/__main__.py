@@ -1,0 +1,46 @@
+"""`make bench-growth`: what a fact costs as pairs, programs, partitions and workers grow; launches and backlogs.
+
+Less than 25 minutes in all; each part can be run alone (`--only pairs`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks.growth import cluster, launch, pairs
+from benchmarks.harness.results import Part
+from benchmarks.harness.session import Session
+
+PARTS: Final[dict[str, Callable[[Session], Part]]] = {
+    "programs": pairs.run_programs,
+    "launch": launch.run,
+    "partitions": cluster.run_partitions,
+    "workers": cluster.run_workers,
+    "backlog": cluster.run_backlog,
+    "pairs": pairs.run_pairs,
+    "most-pairs": pairs.run_most_pairs,
+}
+
+
+def main() -> int:
+    """Run the parts asked for, then make the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small loads: shows that it works, and no more")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
+    parser.add_argument("--keep", action="store_true", help="make the pages from quick results, too")
+    given = parser.parse_args()
+    for name in given.only or PARTS:
+        with Session("growth", is_quick=given.quick, is_kept=given.keep) as session:
+            PARTS[name](session)
+    if given.keep or not given.quick:
+        from benchmarks.page import write
+
+        write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""A worker of ours with a journal before it: how long until it has applied everything, told by its own commits."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from bisect import bisect_left
+from collections.abc import Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks.harness.processes import MEASURED, peak_mb, pinned, stop
+
+_POLL_S: Final = 0.2
+
+
+class Commit(NamedTuple):
+    """One commit as the worker logged it; moment and CPU are the process's own clocks, in seconds."""
+
+    entries: int
+    rows: int
+    interventions: int
+    seconds: float
+    moment: float
+    cpu: float
+
+
+def commits_in(log: str) -> list[Commit]:
+    """Read the `committed` lines of a log (`benchmarks.pair_worker.LoudObserver`)."""
+    found = re.findall(r"committed \d+ (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)\n", log)
+    return [Commit(int(a), int(b), int(c), float(d), float(e), float(f)) for a, b, c, d, e, f in found]
+
+
+def drain(
+    module: str,
+    brokers: str,
+    prefix: str,
+    records: int,
+    folder: Path,
+    *,
+    skip: int = 0,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 180.0,
+    cpus: frozenset[int] = MEASURED,
+) -> dict[str, float]:
+    """Run `python -m module BROKERS PREFIX` until it has committed `records` entries, then end it in order.
+
+    Args:
+        skip: entries that are warm-up; counted from the first commit that reaches them.
+
+    Raises: RuntimeError, with the end of its log, when it fails or takes too long.
+    """
+    log = folder / "worker.log"
+    command = [sys.executable, "-m", module, brokers, prefix]
+    with log.open("wb") as output, pinned(command, output, environment, cpus) as worker:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            commits = commits_in(log.read_text())
+            if sum(each.entries for each in commits) >= records:
+                break
+            if worker.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the worker did not finish, see\n{log.read_text()[-2000:]}")
+            time.sleep(_POLL_S)
+        memory = peak_mb(worker.pid)
+        if stop(worker) != 0:
+            raise RuntimeError(f"the worker did not stop in order, see\n{log.read_text()[-2000:]}")
+    return counted(commits, skip) | {"records": records, "peak_mb": memory}
+
+
+def counted(commits: list[Commit], skip: int) -> dict[str, float]:
+    """Rate and CPU from the first commit that reaches `skip` entries to the last.
+
+    Raises: ValueError when everything was committed at once.
+    """
+    reached = list(accumulate(each.entries for each in commits))
+    begin = bisect_left(reached, skip)
+    first, last, rest = commits[begin], commits[-1], commits[begin + 1 :]
+    entries = sum(each.entries for each in rest)
+    if not entries:
+        raise ValueError("one commit is no stretch to measure")
+    return {
+        "rate": entries / (last.moment - first.moment),
+        "cpu_us": (last.cpu - first.cpu) / entries * 1e6,
+        "entries": entries,
+        "commits": len(rest),
+        "rows": sum(each.rows for each in rest),
+        "interventions": sum(each.interventions for each in rest),
+        "commit_s": sum(each.seconds for each in rest) / len(rest),
+    }
