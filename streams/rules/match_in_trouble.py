@@ -22,6 +22,7 @@ from typing import Any, Final
 from pydantic import Field
 
 import schemas.facts as f
+from schemas.base import to_ms
 from streams.causes import IN_CONTACT_MS, cause_of_pair
 from streams.clock import DAY_MS
 from streams.fold.signs import GOOD
@@ -95,9 +96,8 @@ class MatchInTrouble(Rule):
         clear_ms = (signs[-1].ref.at_ms if signs else 0) + params.clear_after
         if clear_ms <= moment.at_ms:
             return Verdict(closes=True)
-        if _takes_back(moment) and not are_different(signs):
-            assert moment.ref is not None
-            return Verdict(closes=True, closed_by_ms=moment.ref.at_ms, look_ms=clear_ms)
+        if _takes_back(moment, episode.opened_ms) and not are_different(signs):
+            return Verdict(closes=True, closed_by_ms=_known_ms(moment), look_ms=clear_ms)
         return Verdict(1, Severity.WARNING, look_ms=clear_ms, fresh=fresh, origin=signs[-1].ref)
 
     def explain(
@@ -160,10 +160,20 @@ def _in_contact(pair: PairState, at_ms: int) -> bool:
     return pair.one_to_one and bool(named) and all(at_ms - member.contact_ms <= IN_CONTACT_MS for member in named)
 
 
-def _takes_back(moment: Moment) -> bool:
-    """Whether the fact at hand can undo signs: a good rating, or word of a meeting that was held in between."""
+def _takes_back(moment: Moment, opened_ms: int) -> bool:
+    """Whether the fact at hand can undo signs: a good rating, or late word of a meeting that had been held before the
+    opening. A meeting held since is no word about what was wrong."""
     fact = moment.fact
-    return isinstance(fact, f.MeetingHeld) or (isinstance(fact, f.RatingSubmitted) and fact.rating >= GOOD)
+    if isinstance(fact, f.MeetingHeld):
+        return (_known_ms(moment) or 0) < opened_ms
+    return isinstance(fact, f.RatingSubmitted) and fact.rating >= GOOD
+
+
+def _known_ms(moment: Moment) -> int | None:
+    """When what the fact at hand says took place."""
+    if isinstance(moment.fact, f.MeetingHeld):
+        return min(to_ms(moment.fact.starts_at), moment.at_ms)
+    return moment.ref.at_ms if moment.ref is not None else None
 
 
 def _say(pair: PairState, sign: Sign) -> Evidence:
