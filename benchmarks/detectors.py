@@ -197,7 +197,8 @@ def tables(part: float) -> Iterator[tuple[str, Iterator[Row]]]:
 _HEAD: Final = """# What the detectors do
 
 Written by `make detectors`; every figure follows from a seed. Beside ours stands what is published or required; `±` is
-one standard error, `n` the number of runs. What we make of the misses is in `docs/weaknesses.md`.
+one standard error, `n` the number of runs ({part:.0%} of the full length). What we make of the misses is in
+`docs/weaknesses.md`.
 """
 
 
@@ -206,7 +207,7 @@ def main() -> None:
     parser.add_argument("--part", type=float, default=1.0, help="part of the runs, such as 0.1")
     parser.add_argument("--page", action="store_true", help="write docs/detectors.md as well")
     given = parser.parse_args()
-    page = [_HEAD]
+    page = [_HEAD.format(part=given.part)]
     for heading, rows in tables(given.part):
         print(f"\n{heading}\n{'':92} {'expected':>16}   ours")
         page += [f"## {heading}\n", "| | expected | ours |", "|---|---|---|"]

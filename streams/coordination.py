@@ -29,6 +29,8 @@ _CLOSING: Final[dict[str, ResolutionReason]] = {
     "false_alarm": "false_alarm",
     "resolve": "coordinator",
 }
+#: What says that there was nothing.
+_NOTHING: Final = ("dismiss", "false_alarm")
 #: Measures: they count as a step of a playbook.
 _STEPS: Final = ("note", "reached_out", "rematch", "pause", "mark_unavailable", "remove", "close_pair")
 #: Actions that may stand without an intervention.
@@ -170,6 +172,8 @@ def _act_on(
     sequence = None
     if fact.action in _CLOSING:
         close(rule, subject, context, out, _CLOSING[fact.action], fact.actor_id, told)
+        if fact.action in _NOTHING:
+            rule.relearn(view, subject, context.params, context.moment)
     elif fact.action == "snooze":
         assert fact.until is not None
         episode.phase, episode.due_ms = Phase.SNOOZED, to_ms(fact.until)

@@ -200,6 +200,10 @@ class Judging:
         for acted in concerned:
             self._hear(acted.rule, view, acted.key, acted.record)
             self._save(acted.key, acted.record)
+            if not acted.episode.is_open and type(acted.rule).relearn is not Rule.relearn:
+                self.judge_record(
+                    acted.rule, view, acted.key, acted.record, moment
+                )  # its detector may have started over
         self.judge_touched(view, type(moment.fact), touched, moment)
         for acted in concerned:
             join(acted, self.context(acted.rule, view, moment), self.out)

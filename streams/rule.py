@@ -299,6 +299,10 @@ class Rule(ABC):
     def forget(self, view: View, subject: Subject) -> None:
         """The rule is switched off: drop its detector, where it has one. Switched on again it learns anew."""
 
+    def relearn(self, view: View, subject: Subject, params: Any, moment: Moment) -> None:
+        """A coordinator called it nothing (dismissed, a false alarm): let the rule's detector, where it has one, learn
+        anew from the last weeks and start over. The rule is asked again at the same instant."""
+
     @abstractmethod
     def judge(self, view: View, subject: Subject, params: Any, moment: Moment) -> Verdict:
         """Judge a subject at an instant. Reads only; must not depend on anything but its arguments."""

@@ -17,7 +17,7 @@ from pydantic import Field
 import schemas.facts as f
 from streams.causes import cause_of_pair
 from streams.clock import DAY_MS
-from streams.detectors.rate import Event, RateParams, mean_rate, next_due_ms, set_pairs, start
+from streams.detectors.rate import Event, RateParams, mean_rate, next_due_ms, relearn, set_pairs, start
 from streams.rule import (
     NOTHING,
     Account,
@@ -99,6 +99,12 @@ class PairSentimentSlowdown(Rule):
             at_ms = max(moment.ref.at_ms, view.program.starts_ms, view.observed_from_ms)
             stream = pair.sentiment = start(at_ms, 1, view.calendar, detector, prior)
         return feed(stream, 1, view, detector, moment)
+
+    def relearn(self, view: View, subject: Subject, params: PairSentimentSlowdownParams, moment: Moment) -> None:
+        pair = subject.record
+        assert isinstance(pair, PairState)
+        if pair.sentiment is not None:
+            relearn(pair.sentiment, moment.now_ms, view.calendar, _detector(params))
 
     def forget(self, view: View, subject: Subject) -> None:
         pair = subject.record

@@ -19,7 +19,7 @@ from pydantic import Field
 
 import schemas.facts as f
 from streams.clock import DAY_MS
-from streams.detectors.rate import Event, RateParams, next_due_ms, start
+from streams.detectors.rate import Event, RateParams, next_due_ms, relearn, start
 from streams.rule import NOTHING, Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
 from streams.slowdown import account, alarm_due_ms, feed
 from streams.state.program import ProgramState
@@ -88,6 +88,12 @@ class ProgramSentimentSlowdown(Rule):
             stream = program.sentiment = start(at_ms, program.active_pairs, view.calendar, detector)
             program.sentiment_since_ms = at_ms
         return feed(stream, program.active_pairs, view, detector, moment)
+
+    def relearn(self, view: View, subject: Subject, params: ProgramSentimentSlowdownParams, moment: Moment) -> None:
+        program = subject.record
+        assert isinstance(program, ProgramState)
+        if program.sentiment is not None:
+            relearn(program.sentiment, moment.now_ms, view.calendar, detector_of(params))
 
     def forget(self, view: View, subject: Subject) -> None:
         program = subject.record

@@ -26,7 +26,7 @@ from pydantic import Field
 import schemas.facts as f
 from streams.clock import DAY_MS
 from streams.detectors.rate import Event
-from streams.detectors.share import ShareParams, advance, next_due_ms, reading, reset, start, submit
+from streams.detectors.share import ShareParams, advance, next_due_ms, reading, relearn, reset, start, submit
 from streams.rule import Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
 from streams.state.episode import Evidence, Phase
 from streams.state.program import ProgramState
@@ -105,6 +105,12 @@ class ProgramTemperatureLow(Rule):
         if program.tone is not None and _has_recovered(program, params, moment.at_ms, self.code):
             reset(program.tone)
         return ()
+
+    def relearn(self, view: View, subject: Subject, params: ProgramTemperatureLowParams, moment: Moment) -> None:
+        program = subject.record
+        assert isinstance(program, ProgramState)
+        if program.tone is not None:
+            relearn(program.tone, max(moment.now_ms, 0), view.calendar, _detector(params))
 
     def forget(self, view: View, subject: Subject) -> None:
         program = subject.record
