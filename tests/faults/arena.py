@@ -26,7 +26,7 @@ PARTITIONS = 4
 SESSION_S = 10.0
 SHORT_LIVED = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 """Environment of a broker that does not live long enough for its best compiler to pay."""
-RATE = 400
+RATE = 250
 ROOT = Path(__file__).resolve().parents[2]
 
 

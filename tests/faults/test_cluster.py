@@ -8,15 +8,17 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from deploy.kafka.cluster import NODES, KafkaCluster
+from schemas.topics import DEAD_LETTERS
 from tests.conftest import start_kafka
-from tests.faults.arena import SHORT_LIVED, Arena
+from tests.faults.arena import PARTITIONS, SHORT_LIVED, Arena
 from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-ONES, TWOS = 6, 3
+ONES, TWOS, AWAY = 6, 3, 2
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def cluster() -> Iterator[KafkaCluster]:
         running.stop()
 
 
-def _wait_in_step(arena: Arena, cluster: KafkaCluster) -> None:
+def _wait_in_step(arena: Arena, cluster: KafkaCluster, but: str = "") -> None:
     """Until every partition has all its copies again, so that the next death is one too few and not two."""
 
     def is_whole() -> bool:
@@ -36,7 +38,7 @@ def _wait_in_step(arena: Arena, cluster: KafkaCluster) -> None:
             found = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0}).list_topics(timeout=10)
         except KafkaException:
             return False
-        partitions = [one for topic in found.topics.values() for one in topic.partitions.values()]
+        partitions = [one for name, topic in found.topics.items() if name != but for one in topic.partitions.values()]
         return len(found.brokers) == NODES and all(len(one.isrs) == NODES for one in partitions)
 
     arena.until(is_whole, 300, "not all copies are in step")
@@ -75,3 +77,45 @@ def test_two_of_three_brokers_are_killed(new_arena: NewArena, cluster: KafkaClus
         _wait_in_step(arena, cluster)
     arena.settle()
     arena.judge()
+
+
+def test_dead_letters_that_cannot_be_written_stop_ingest_and_lose_nothing(
+    new_arena: NewArena, cluster: KafkaCluster
+) -> None:
+    """Of this one topic the only copy is on a broker that dies; everything else has two copies left."""
+    arena = new_arena(on=cluster, replication=NODES, load=False)
+    _keep_on_one(arena, DEAD_LETTERS, node=NODES)
+    arena.load.start()
+    worker = arena.worker()
+
+    def is_red() -> bool:
+        return any("dead-letters has not acknowledged" in text for text in worker.report().get("reasons", []))
+
+    for _ in range(AWAY):
+        with arena.fault("dead-letters not writable", 400):
+            cluster.nodes[NODES - 1].kill()
+            arena.until(is_red, 240, "not red")
+            taken = arena.oracle.standing().taken
+            time.sleep(3)
+            assert arena.oracle.standing().taken == taken, "records were passed over"
+            cluster.nodes[NODES - 1].restart()
+        _wait_in_step(arena, cluster, but=arena.topics.real(DEAD_LETTERS))
+    arena.settle()
+    arena.judge()
+
+
+def _keep_on_one(arena: Arena, name: str, node: int) -> None:
+    """Make a topic anew with its only copy on one node."""
+    topic = arena.topics.real(name)
+    admin = AdminClient({"bootstrap.servers": arena.bootstrap, "log_level": 0})
+    admin.delete_topics([topic], operation_timeout=30)[topic].result(60)
+    new = NewTopic(topic, replica_assignment=[[node]] * PARTITIONS, config={"retention.ms": "-1"})
+
+    def is_made() -> bool:
+        try:
+            admin.create_topics([new], operation_timeout=30)[topic].result(60)
+        except KafkaException:  # a deleted topic is not gone at once
+            return False
+        return True
+
+    arena.until(is_made, 120, "not made")
