@@ -32,6 +32,8 @@ class Gate:
         """
         sources = list(sources)
         facts = [self._tp(source) for source in sources if source.topic in FACT_TOPICS]
+        if any(source.topic in FACT_TOPICS for source in control.positions):
+            return False
         if any(offset is not None for offset in (await consumer.committed_offsets(facts)).values()):
             return False
         reference = [source for source in sources if source.topic in (*REFERENCE_TOPICS, RULESETS)]

@@ -15,7 +15,7 @@ from agents.host.clients import KafkaSettings
 from agents.host.failpoints import Failpoint
 from agents.ingest.announce import Announcer
 from agents.ingest.beside import Beside
-from agents.ingest.control import announced_record, stop_key, stop_value, words_record
+from agents.ingest.control import announced_record, position_record, stop_key, stop_value, words_record
 from agents.ingest.intake import Intake, Unit, progress_value
 from agents.ingest.merge import Record, Source
 from agents.ingest.notices import Notices
@@ -32,6 +32,7 @@ log = logging.getLogger("ebb.ingest")
 LEADER = Source(RULESETS, 0)
 IDLE_S = 0.05
 CLOCK_EVERY_S = 30.0
+REMEMBER_EVERY_S = 60.0
 PATIENCE_S = 10.0
 
 
@@ -129,6 +130,7 @@ class Pump:
                 await self._turn()
             await self._settle()
             await self._sources.commit()
+            await self._remember()
         finally:
             await self._beside.stop()
             await self._notices.stop()
@@ -299,6 +301,7 @@ class Pump:
         options = self._options
         self._beside.every("look", options.look_every_s, lambda: self._sources.look(self._notices.state))
         self._beside.every("commit", options.commit_every_s, self._sources.commit)
+        self._beside.every("remember", REMEMBER_EVERY_S, self._remember)
         if LEADER in self._sources.assigned:
             self._beside.every("survey", options.survey_every_s, self._survey)
         if self._skewed():
@@ -308,6 +311,13 @@ class Pump:
         before = self._notices.state.announced
         if before is not None and await self._announcer.has_new_sources(before):
             self._has_announced = False
+
+    async def _remember(self) -> None:
+        """Keep the group's positions where no broker forgets them."""
+        news = self._sources.unremembered(self._notices.state)
+        if news:
+            now_ms = self._options.now_ms()
+            await self._writer.controls(position_record(source, offset, now_ms) for source, offset in news.items())
 
     async def _read_clock(self) -> None:
         await self._writer.control(b"clock", b"{}")

@@ -14,7 +14,7 @@ from agents.host.checks import partition_counts, topic_ids
 from agents.host.clients import KafkaSettings
 from agents.host.process import Refusal
 from agents.ingest.agent import group_of
-from agents.ingest.control import ControlState, Stop, announced_record, stop_key, stop_value
+from agents.ingest.control import ControlState, Stop, announced_record, position_record, stop_key, stop_value
 from agents.ingest.merge import Source
 from agents.ingest.notices import Notices
 from agents.ingest.options import wall_ms
@@ -99,7 +99,7 @@ async def accept_gap(kafka: KafkaSettings, topics: Topics, source: Source) -> li
     is_new = known is not None and now_id is not None and known != now_id
     asked = [Source(source.topic, number) for number in range(partitions)] if is_new else [source]
     async with _scout(kafka) as scout, _Group(kafka, topics) as group:
-        finder = _Finder(topics, scout, group, same_topic=known is not None and known == now_id)
+        finder = _Finder(topics, scout, group, state, same_topic=known is not None and known == now_id)
         gaps = [gap for one in asked if (gap := await finder.gap(one, is_new)) is not None]
         if not gaps:
             raise Refusal(f"Nothing is missing from {source}: it still holds everything that was not read.")
@@ -123,6 +123,7 @@ async def accept_gap(kafka: KafkaSettings, topics: Topics, source: Source) -> li
             await writer.journal([[(None, value) for value in values] for _ in range(journals)])
             await group.commit({gap.source: gap.position for gap in gaps})
             for gap in gaps:
+                await writer.control(*position_record(gap.source, gap.position, wall_ms()))
                 if gap.source in state.stops:
                     await writer.control(stop_key(gap.source), None)
             if announced is not None and announced is not state.announced:
@@ -173,12 +174,15 @@ class _Finder:
     topics: Topics
     scout: Scout
     group: _Group
+    control: ControlState
     same_topic: bool
 
     async def gap(self, source: Source, is_new: bool) -> AcceptedGap | None:
         here = (self.topics.real(source.topic), source.partition)
         committed = await self.group.committed(source)
         begin, end = (await self.scout.beginnings([here]))[here], (await self.scout.ends([here]))[here]
+        if committed is None:
+            committed = self.control.remembered(source, end)
         # With a topic Kafka also deletes what a group committed of it, so a recreated one may have no position at all.
         if not is_new and (committed is None or begin <= committed <= end):
             return None

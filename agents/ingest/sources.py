@@ -100,6 +100,8 @@ class Sources:
         positions: dict[TP, int] = {}
         for source, tp in added.items():
             kept = committed[tp]
+            if kept is None:
+                kept = control.remembered(source, ends[tp])
             check_position(self._topics, source, kept, begins[tp], ends[tp])
             stop = control.stops.get(source)
             position = max(begins[tp] if kept is None else kept, stop.offset if stop is not None else 0)
@@ -234,6 +236,10 @@ class Sources:
             log.info("positions not committed now: %s", type(error).__name__)
             return
         self._committed.update(moved)
+
+    def unremembered(self, control: ControlState) -> dict[Source, int]:
+        """Positions the group has, and the control topic has not."""
+        return {source: offset for source, offset in self._committed.items() if control.positions.get(source) != offset}
 
     async def fetch_from(self, source: Source, position: int) -> None:
         """Let a resumed source come again, from `position`."""

@@ -125,6 +125,12 @@ class Writer:
 
     async def control(self, key: bytes, value: bytes | None) -> None:
         """Write one control record; a value of None removes the key."""
+        await self.controls([(key, value)])
+
+    async def controls(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Write a few control records in one batch."""
         batch = self._producer.create_batch()
-        batch.append(key=key, value=value, timestamp=None)
+        for key, value in records:
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                raise RuntimeError("control records do not fit one batch")
         await self._batch(self._topics.real(INGEST_CONTROL), 0, batch)

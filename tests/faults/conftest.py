@@ -54,23 +54,37 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(report.table())
 
 
+def _start() -> KafkaBroker:
+    """A broker whose cleaner looks five times a second, and retention twice."""
+    often = {"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "500"}
+    return start_kafka(KafkaBroker(properties=often, environment=SHORT_LIVED))
+
+
+@pytest.fixture(scope="session")
+def steady() -> Iterator[KafkaBroker]:
+    """A broker that nobody breaks."""
+    running = _start()
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="module")
 def broker() -> Iterator[KafkaBroker]:
-    """A broker that a module's scenarios may break. Its cleaner looks five times a second, retention twice."""
-    often = {"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "500"}
-    running = start_kafka(KafkaBroker(properties=often, environment=SHORT_LIVED))
+    """A broker that a module's scenarios may break."""
+    running = _start()
     yield running
     running.stop()
 
 
 @pytest.fixture
-def new_arena(broker: KafkaBroker, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewArena]:
-    """Make the arena of a scenario; it is cleared away at the end."""
+def new_arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewArena]:
+    """Make the arena of a scenario, on the broker it breaks if it has one; it is cleared away at the end."""
     made: list[Arena] = []
 
     def make(*, on: KafkaBroker | KafkaCluster | None = None, **options: Any) -> Arena:
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")[:60]
-        made.append(Arena(on or broker, name, tmp_path, **options))
+        own = "broker" if "broker" in request.fixturenames else "steady"
+        made.append(Arena(on or request.getfixturevalue(own), name, tmp_path, **options))
         return made[-1]
 
     yield make

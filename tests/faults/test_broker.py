@@ -11,7 +11,7 @@ from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-KILLS = 8
+KILLS, SHORT_PAUSES = 6, 20
 
 
 def test_broker_kill_and_restart(new_arena: NewArena, broker: KafkaBroker) -> None:
@@ -27,7 +27,7 @@ def test_broker_kill_and_restart(new_arena: NewArena, broker: KafkaBroker) -> No
     arena.judge()
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(8, 4), (40, 2)])
+@pytest.mark.parametrize(("seconds", "times"), [(8, 3), (40, 1)])
 def test_broker_pause(new_arena: NewArena, broker: KafkaBroker, seconds: int, times: int) -> None:
     """It keeps its connections and answers nobody."""
     arena = new_arena()
@@ -37,6 +37,19 @@ def test_broker_pause(new_arena: NewArena, broker: KafkaBroker, seconds: int, ti
         with arena.fault(f"broker paused {seconds} s", 300):
             broker.pause()
             time.sleep(seconds)
+            broker.resume()
+    arena.settle()
+    arena.judge()
+
+
+def test_short_broker_pauses(new_arena: NewArena, broker: KafkaBroker) -> None:
+    """Shorter than any time-out: everybody waits, and goes on."""
+    arena = new_arena()
+    arena.worker()
+    for _ in range(SHORT_PAUSES):
+        with arena.fault("broker paused 0.5 to 2 s", 300):
+            broker.pause()
+            time.sleep(0.5 + arena.dice.random() * 1.5)
             broker.resume()
     arena.settle()
     arena.judge()

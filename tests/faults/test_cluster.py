@@ -18,10 +18,10 @@ from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-ONES, TWOS, AWAY = 6, 3, 2
+ONES, TWOS, AWAY = 4, 2, 1
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[KafkaCluster]:
     running = KafkaCluster(environment=SHORT_LIVED)
     try:

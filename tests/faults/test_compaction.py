@@ -11,7 +11,7 @@ from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
 
-KILLS = 12
+KILLS = 8
 HOSTILE = {
     "segment.bytes": "1048576",
     "segment.ms": "2000",

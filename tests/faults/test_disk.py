@@ -18,7 +18,7 @@ from tests.faults.conftest import NewArena
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
 
 SIZE = "600m"
-TIMES = 3
+TIMES = 2
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-ROUNDS = 2
+ROUNDS = 1
 PLACES = sorted(name for name in NAMES if not name.startswith("notifier_"))  # a worker does not pass the notifier's
 OPENING = {"after_own", "mid_recovery", "after_recover"}
 

@@ -19,7 +19,7 @@ MISCHIEF = Mischief(again=0.1, late=0.1, future=0.01, window=10, skewed=0.1)
 def test_repeats_disorder_late_future_and_skewed_facts(new_arena: NewArena) -> None:
     arena = new_arena(mischief=MISCHIEF)
     worker = arena.worker()
-    for _ in range(4):
+    for _ in range(3):
         with arena.fault("kill -9"):
             time.sleep(arena.dice.random())
             worker.kill()

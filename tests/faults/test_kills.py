@@ -10,9 +10,9 @@ from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-KILLS = 40
-TERMS = 10
-FAILOVER_SESSION_S = 6.0
+KILLS = 30
+TERMS = 6
+FAILOVERS, FAILOVER_SESSION_S = 4, 6.0
 
 
 @pytest.mark.parametrize("clock", ["wall", "records"])
@@ -20,7 +20,7 @@ def test_kill_storm(new_arena: NewArena, clock: str) -> None:
     """Every other time the local data goes too: nothing of it may be needed."""
     arena = new_arena(clock=clock)
     worker = arena.worker()
-    for number in range(KILLS if clock == "wall" else KILLS * 3 // 8):
+    for number in range(KILLS if clock == "wall" else KILLS // 3):
         forgets = number % 2 == 1
         with arena.fault("kill -9 and local data lost" if forgets else "kill -9"):
             time.sleep(arena.dice.random() * 0.5)
@@ -51,7 +51,7 @@ def test_failover_to_a_second_worker(new_arena: NewArena) -> None:
     """A killed worker says no goodbye: the other one takes over when its session of 6 s has ended."""
     arena = new_arena(session_s=FAILOVER_SESSION_S)
     workers = [arena.worker(), arena.worker()]
-    for number in range(6):
+    for number in range(FAILOVERS):
         for worker in workers:
             arena.wait_ready(worker)
         with arena.fault("kill -9 of one of two"):

@@ -15,7 +15,7 @@ from tests.faults.proxy import Proxy, Weather
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-RESETS = 100
+RESETS = 120
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_network(new_arena: NewArena, proxied: tuple[KafkaBroker, Proxy]) -> Non
         with arena.fault("all connections reset"):
             time.sleep(arena.dice.random() * 2)
             assert proxy.reset() > 0
-    for way in ("up", "down") * 3:
+    for way in ("up", "down") * 2:
         with arena.fault(f"black hole {way} for 12 s", 300):
             proxy.weather = Weather(swallows_up=way == "up", swallows_down=way == "down")
             time.sleep(12)

@@ -30,7 +30,7 @@ RULE, LIMIT_MS = "first_meeting.missing", 10 * DAY_MS
 WATCHED = 300
 SILENT_EVERY = 20
 SIGN_INS = 60_000
-KILLS = 3
+KILLS = 2
 Fact = dict[str, object]
 
 

@@ -10,7 +10,7 @@ from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(2400)]
 
-EVENTS = 36
+EVENTS = 24
 EVERY_S = 10.0
 
 
@@ -46,7 +46,7 @@ def test_rebalance_during_recovery(new_arena: NewArena) -> None:
     """A worker that joins is stopped in mid-recovery, the other one dies or leaves, the sleeper wakes up."""
     arena = new_arena()
     workers = [arena.worker(), arena.worker()]
-    for number in range(6):
+    for number in range(3):
         sleeper, other = workers[number % 2], workers[1 - number % 2]
         arena.wait_ready(other)
         with arena.fault("rebalance in mid-recovery"):

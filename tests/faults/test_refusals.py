@@ -14,6 +14,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
+from agents.ingest.agent import group_of
 from deploy.kafka.broker import KafkaBroker
 from schemas.topics import INTERVENTIONS, JOURNAL, STATE
 from tests.faults.arena import PARTITIONS, SESSION_S, Arena
@@ -73,6 +74,11 @@ class Operator:
 
         arena.until(is_empty, 240, "retention removed nothing")
 
+    def forget_group(self) -> None:
+        """Let the broker forget what the group of ingest had committed."""
+        group = group_of(self.arena.topics.prefix)
+        self.admin.delete_consumer_groups([group], request_timeout=60)[group].result(60)
+
     def refused(self, *sentences: str) -> None:
         """A new worker refuses, and says why."""
         arena = self.arena
@@ -111,7 +117,7 @@ class Operator:
 
 @pytest.fixture
 def operator(new_arena: NewArena, broker: KafkaBroker) -> Operator:
-    return Operator(new_arena(rate=1_500), broker)
+    return Operator(new_arena(rate=800), broker)
 
 
 def test_retention_has_passed_the_position_in_the_journal(operator: Operator) -> None:
@@ -207,9 +213,10 @@ def test_inbound_topic_recreated(operator: Operator) -> None:
     assert worker.end() == 0
 
 
-def test_inbound_topic_nobody_read_for_longer_than_its_retention(operator: Operator) -> None:
+@pytest.mark.parametrize("forgets", [False, True], ids=["", "and-the-group-is-forgotten"])
+def test_inbound_topic_nobody_read_for_longer_than_its_retention(operator: Operator, forgets: bool) -> None:
     """What was read may expire, and the source may stay silent; what was not read is counted, and an operator accepts
-    its loss.
+    its loss. After a week without members a broker also forgets what the group had committed.
     """
     arena = operator.arena
     operator.worked()
@@ -221,9 +228,11 @@ def test_inbound_topic_nobody_read_for_longer_than_its_retention(operator: Opera
     arena.load.burst("ratings", [b"{}"] * 30, 0)
     arena.load.flush()
     operator.expire("ratings")
+    if forgets:
+        operator.forget_group()
     operator.refused("30 records were removed before they were read", "`ebb ingest accept-gap ratings/0`")
     assert "30 records" in operator.run("ingest", "accept-gap", "ratings/0", "--yes")
-    arena.result.note = "30 records expired unread, gap accepted"
+    arena.result.note = f"30 records expired unread{', positions forgotten' * forgets}, gap accepted"
     operator.go_on()
     arena.judge(lost={("ratings", 0, before[0] + number) for number in range(30)})
 

@@ -40,7 +40,7 @@ def test_a_rule_that_raises(new_arena: NewArena, monkeypatch: pytest.MonkeyPatch
     raise_in_rule(monkeypatch.setattr)
     arena = new_arena()
     worker = _patched(arena, "raise")
-    for _ in range(3):
+    for _ in range(2):
         with arena.fault("kill -9"):
             time.sleep(arena.dice.random())
             worker.kill()
@@ -58,7 +58,7 @@ def test_slices_of_an_entry_with_deaths_between_them(new_arena: NewArena) -> Non
     """A switch of the rule set looks at every pair: 20 at a time, and the worker dies between two of these."""
     arena = new_arena(switches=False)
     worker = _patched(arena, "slice")
-    for number in range(8):
+    for number in range(4):
         with arena.fault("kill between slices"):
             worker.kill()
             count = arena.dice.randint(10, 60)
@@ -74,7 +74,7 @@ def test_slices_of_an_entry_with_deaths_between_them(new_arena: NewArena) -> Non
 def test_a_switch_of_the_rule_set_with_a_kill_around_it(new_arena: NewArena) -> None:
     arena = new_arena(switches=False)
     worker = arena.worker()
-    for number in range(8):
+    for number in range(6):
         with arena.fault("kill around a switch"):
             if number % 2:
                 _switch(arena, number)
