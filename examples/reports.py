@@ -32,6 +32,7 @@ _AGAINST: Final = (
     "--against",
     str(_ROOT / "deploy" / "rulesets" / "default.toml"),
 )
+_SWEEP: Final = ("--sweep", "pair.quiet.quiet_for=21d,30d,45d,60d")
 
 
 def _oulad() -> Iterator[bytes]:
@@ -46,6 +47,7 @@ def _platform(pairs: int) -> Iterator[bytes]:
 SAMPLES: Final[dict[str, tuple[Callable[[], Iterator[bytes]], tuple[str, ...]]]] = {
     "oulad": (_oulad, _AGAINST),
     "platform": (partial(_platform, 200), _AGAINST),
+    "platform-sweep": (partial(_platform, 80), _SWEEP),
 }
 """By name: the facts, and the options beside them."""
 
