@@ -89,7 +89,7 @@ def _observe(console: Console, screen: Screen, demo: Demo, pairs: int, answers: 
         prometheus = stack.enter_context(Prometheus(targets, alertmanager.address, hurry=True))
         for line in (
             f"worker        http://127.0.0.1:{demo.port}/metrics",
-            f"Prometheus    http://{prometheus.address}/alerts",
+            f"Prometheus    http://{prometheus.address}/",
             f"Alertmanager  http://{alertmanager.address}",
             f"webhook       {receiver.address}: what comes there is printed here",
         ):
