@@ -70,14 +70,13 @@ class Reading(NamedTuple):
         """Whether it counts days in which nothing happened."""
         return self.due is not None and self.step > 0
 
-    def next_ms(self, view: View, record: Any, now_ms: int, counts: tuple[int, ...] | None) -> int | None:
-        """When it may change by the clock alone in a way that matters to whoever compares it with `counts` (None:
-        every change matters)."""
+    def next_ms(self, view: View, record: Any, now_ms: int, count: Value, counts: tuple[int, ...] | None) -> int | None:
+        """When it may change by the clock alone in a way that matters to whoever compares it, now `count`, with
+        `counts` (None: every change matters)."""
         if self.until is not None:
             return self.until(view, record, now_ms)
         if self.due is None:
             return None
-        count = self.value(view, record, now_ms)
         assert isinstance(count, int)
         if counts is None:
             target = count + self.step

@@ -135,7 +135,7 @@ class CustomRule(Rule):
 
     def judge(self, view: View, subject: Subject, params: CustomParams, moment: Moment) -> Verdict:
         values = _values(view, subject, params, moment)
-        looks = [_next_ms(view, subject, params, moment)]
+        looks = [_next_ms(view, subject, params, moment, values)]
         episode = subject.record.episode(self.code)
         is_open = episode is not None and episode.is_open
         if not params.condition.holds(values):
@@ -215,12 +215,14 @@ def _values(view: View, subject: Subject, params: CustomParams, moment: Moment) 
     return {name: readings[name].value(view, subject.record, moment.now_ms) for name in params.condition.names}
 
 
-def _next_ms(view: View, subject: Subject, params: CustomParams, moment: Moment) -> int | None:
+def _next_ms(
+    view: View, subject: Subject, params: CustomParams, moment: Moment, values: Mapping[str, Value]
+) -> int | None:
     """When one of the readings may change by the clock alone so that the condition may turn."""
     readings, condition = READINGS[params.subject], params.condition
     return _first(
-        readings[name].next_ms(view, subject.record, moment.now_ms, condition.counts.get(name))
-        for name in condition.names
+        readings[name].next_ms(view, subject.record, moment.now_ms, value, condition.counts.get(name))
+        for name, value in values.items()
     )
 
 
