@@ -165,7 +165,7 @@ def _readable(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
         if name == "timers":
             rules = {code: rule.id for code, rule in RULES_BY_CODE.items()} | {0: "housekeeping"}
-            return {rules.get(code, f"retired rule {code}"): _readable(due, "due_ms") for code, due in value.items()}
+            return {rules.get(code, _unlisted(code)): _readable(due, "due_ms") for code, due in value.items()}
         return {str(key): _readable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_readable(item) for item in value]
@@ -173,9 +173,16 @@ def _readable(value: Any, name: str = "") -> Any:
         return value.hex()
     if isinstance(value, int) and name.endswith("_ms") and value > _YEAR_2000_MS:
         return instant_text(from_ms(value))
-    if name == "rule" and value in RULES_BY_CODE:
-        return RULES_BY_CODE[value].id
+    if name == "rule" and isinstance(value, int):
+        return RULES_BY_CODE[value].id if value in RULES_BY_CODE else _unlisted(value)
     return getattr(value, "name", value) if hasattr(type(value), "__members__") else value
+
+
+def _unlisted(code: int) -> str:
+    """A rule that is not in the catalogue: one that a rule set defines, by its code, or one of the past."""
+    from streams.custom import FIRST_CODE
+
+    return f"custom rule {code}" if code >= FIRST_CODE else f"retired rule {code}"
 
 
 def _print_lines(tree: dict[str, Any], indent: str) -> None:

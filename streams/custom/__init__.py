@@ -6,9 +6,20 @@ the rule file (`streams.ruleset`).
 """
 
 from streams.custom.expression import ExpressionError
-from streams.custom.rule import MAX_RULES, PREFIX, CustomParams, CustomRule, check_id, define, is_custom, restore
+from streams.custom.rule import (
+    FIRST_CODE,
+    MAX_RULES,
+    PREFIX,
+    CustomParams,
+    CustomRule,
+    check_id,
+    define,
+    is_custom,
+    restore,
+)
 
 __all__ = [
+    "FIRST_CODE",
     "MAX_RULES",
     "PREFIX",
     "CustomParams",

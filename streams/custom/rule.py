@@ -33,7 +33,7 @@ PREFIX: Final = "custom."
 MAX_RULES: Final = 20
 _ID: Final = re.compile(r"custom\.[a-z][a-z0-9_]{0,47}")
 #: Codes of the catalogue lie below; 48 bits of a digest above it, so that two rules of one set practically never meet.
-_FIRST_CODE: Final = 1 << 16
+FIRST_CODE: Final = 1 << 16
 CAUSE_WINDOW_MS: Final = 30 * DAY_MS
 _APPROVED: Final = ("rematch", "mark_unavailable", "remove")
 _PARTIES: Final = ("mentor", "mentee")
@@ -194,7 +194,7 @@ def check_id(rule_id: str) -> str | None:
 
 def code_of(rule_id: str, subject: str) -> int:
     """The code that stands for a custom rule in state."""
-    return _FIRST_CODE + int.from_bytes(blake2b(f"{rule_id}\x1f{subject}".encode(), digest_size=6).digest(), "big")
+    return FIRST_CODE + int.from_bytes(blake2b(f"{rule_id}\x1f{subject}".encode(), digest_size=6).digest(), "big")
 
 
 def define(rule_id: str, place: int, base: CustomParams, overrides: Iterable[CustomParams]) -> CustomRule:

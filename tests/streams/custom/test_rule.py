@@ -346,3 +346,14 @@ def test_hold_is_in_plain_time() -> None:
     story.tell("rating.submitted", "1d", rating=1)
     story.go("2d")
     assert story.of(QUIET)[0][0] == START_MS + DAY_MS + 12 * HOUR_MS
+
+
+def test_state_shows_a_custom_rule_as_such() -> None:
+    from agents.cli.state import _readable
+
+    code = code_of(QUIET, "pair")
+    story = story_of()
+    story.go("11d")
+    shown = _readable(story.pair())
+    assert [each["rule"] for each in shown["episodes"]] == [f"custom rule {code}"]
+    assert f"custom rule {code}" in shown["timers"]
