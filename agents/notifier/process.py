@@ -189,9 +189,12 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
         return Renderer(answering, config.smtp.unsubscribe.removeprefix("mailto:") if config.smtp else "")
 
     async def _follow_recipients(self) -> None:
-        """Take over what the recipients' file says now. The desk is made again, as after a restart."""
+        """Take over what the recipients' file says now, and who has joined a program: make the desk again."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if self._programs.has_newcomers and self._session is not None and self._session.is_ready:
+                self._programs.has_newcomers = False
+                await self._begin_again()
             if not await asyncio.to_thread(self._file.look):
                 continue
             self.metrics.refused.set(bool(self._file.problems))
@@ -201,10 +204,14 @@ class Notifier(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info("the recipients' file has changed: %d recipients", len(self._file.in_force.config.recipients))
             if self._file.in_force.config.answers != self._answers_table:
                 log.warning("what [answers] says now takes effect at the next start")
-            self._given.clear()
-            await self._end_session()
-            if self._owns:
-                self._given.set()
+            await self._begin_again()
+
+    async def _begin_again(self) -> None:
+        """End what runs and let it start anew, as after a restart."""
+        self._given.clear()
+        await self._end_session()
+        if self._owns:
+            self._given.set()
 
     async def _positions(self) -> dict[int, Position]:
         admin = AIOKafkaAdminClient(**self._settings.kafka.aiokafka())

@@ -71,10 +71,15 @@ _DECODER: Final = msgspec.json.Decoder(_Program)
 
 
 class Programs:
-    """The newest word on each program, as it stands on `programs`."""
+    """The newest word on each program, as it stands on `programs`.
+
+    Attributes:
+        has_newcomers: somebody has joined a program that was known before; whoever acts on it sets it back.
+    """
 
     def __init__(self) -> None:
         self.known: Final[dict[str, Program]] = {}
+        self.has_newcomers = False
         self._when: dict[str, datetime] = {}
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
@@ -88,13 +93,19 @@ class Programs:
             return
         if said.occurred_at >= self._when.get(said.program_id, said.occurred_at):
             self._when[said.program_id] = said.occurred_at
-            self.known[said.program_id] = Program(
+            before = self.known.get(said.program_id)
+            self.known[said.program_id] = now = Program(
                 program_id=said.program_id,
                 coordinators=tuple(said.coordinator_ids),
                 backups=tuple(said.backup_coordinator_ids or ()),
                 safeguarding=said.safeguarding_contact_id,
                 timezone=said.timezone,
             )
+            self.has_newcomers |= before is not None and not _people(now) <= _people(before)
+
+
+def _people(program: Program) -> set[str | None]:
+    return {*program.coordinators, *program.backups, program.safeguarding, None}
 
 
 def restore(
@@ -141,6 +152,7 @@ def restore(
             value = message.value()
             newest[message.key() or b""] = None if value is None else entry_of(value)
     rows = [entry for entry in newest.values() if entry is not None]
+    programs.has_newcomers = False  # what follows knows them
     found.logged = len(rows)
     if found.first and not rows:
         found.rows = _first_start(desk, store, found.first, now_ms)
