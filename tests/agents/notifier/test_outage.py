@@ -20,10 +20,10 @@ from tests.agents.notifier.harness import (
 from tests.agents.notifier.peers import MailServer, hang, receiver
 from tests.faults.report import Result, keep, seed
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 IS_FULL = os.environ.get("EBB_FAULTS") == "full"
-RECORDS = 3_000 if IS_FULL else 120
+RECORDS = 900 if IS_FULL else 120
 BATCHES = 6
 OUTAGE_S = 18.0 if IS_FULL else 4.0
 """30 minutes by a hundred; the slice has one phase of it."""
