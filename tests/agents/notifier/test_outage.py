@@ -23,7 +23,7 @@ from tests.faults.report import Result, keep, seed
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 IS_FULL = os.environ.get("EBB_FAULTS") == "full"
-RECORDS = 900 if IS_FULL else 120
+RECORDS = 600 if IS_FULL else 120
 BATCHES = 6
 OUTAGE_S = 18.0 if IS_FULL else 4.0
 """30 minutes by a hundred; the slice has one phase of it."""
