@@ -10,6 +10,7 @@ from agents.engine import engines
 from agents.metrics import Metrics
 from agents.metrics.programs import ENDED_KEPT_MS, series_per_program
 from schemas.base import DAY_MS
+from schemas.journal import RulesetEntry, encode_entry
 from streams.detectors.rate.parameters import WEEKS_PER_YEAR
 from tests.agents.metrics.story import (
     DAILY,
@@ -226,3 +227,21 @@ def test_two_workers_and_ten_rebalances_neither_lose_nor_double_a_series() -> No
             for line in lines(range(1, 40)):
                 held[program, line["polarity"]] += 1
     assert +totals == held
+
+
+def test_a_rule_that_the_rule_set_defines_is_counted_under_its_id() -> None:
+    fold_of, folds = engines("")
+    metrics = Metrics(folds)
+    lane = Lane(metrics, fold_of(0), 0, {})
+    metrics.observe_engines({0: True})
+    rule = {"subject": "pair", "when": "meetings_held > 0", "says": "they met"}
+    journal = Journal()
+    tree = {"rules": {"custom.met": rule}}
+    journal.values.append(encode_entry(RulesetEntry(v=1, ruleset=tree, hash="", scope="*", backfill="emit")))
+    journal.facts(pairs())
+    journal.progress(1)
+    lane.apply(journal.values)
+    lane.commit()
+    labels = {"program": "program", "rule": "custom.met"}
+    assert value(metrics.registry, "ebb_program_interventions_total", **labels) == PAIRS
+    assert value(metrics.registry, "ebb_open_interventions", **labels) == PAIRS
