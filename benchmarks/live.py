@@ -40,6 +40,8 @@ STEP_S: Final = 8
 LATENCY_S: Final = 11
 STEPS: Final = 7
 HOLDS_BELOW: Final = 0.01
+_LITTLE: Final = 200
+"""Journal entries of progress that may be on their way at any moment."""
 _PATIENCE_S: Final = 300.0
 _LONGEST_WAIT_S: Final = 45.0
 
@@ -152,7 +154,7 @@ def _watcher(brokers: str, topics: Topics, tag: str) -> Consumer:
 
 
 def wait_until_it_answers(session: Session, topics: Topics, process: subprocess.Popen[bytes]) -> None:
-    """Send a rating that opens an intervention until one comes back: started, recovered, rebalanced.
+    """Send a rating that opens an intervention until one comes back and little is left to do: started, rebalanced.
 
     Raises: RuntimeError when it ends, or nothing comes in `_PATIENCE_S`.
     """
@@ -168,6 +170,12 @@ def wait_until_it_answers(session: Session, topics: Topics, process: subprocess.
         if time.monotonic() > deadline or process.poll() is not None:
             raise RuntimeError("the worker did not answer")
     consumer.close()
+    decided = Positions(session.brokers, engine_group(topics.prefix), {topics.real(JOURNAL): 8})
+    while decided.ends() - decided.committed() > _LITTLE:
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise RuntimeError("the worker did not catch up with what it found")
+        time.sleep(0.5)
+    decided.close()
 
 
 def _due_ns(value: bytes) -> int | None:
