@@ -34,15 +34,20 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="make the pages from quick results, too")
     given = parser.parse_args()
     began = time.monotonic()
+    failed: list[str] = []
     for name in given.only or PARTS:
         with Session("live", is_quick=given.quick, is_kept=given.keep) as session:
-            PARTS[name](session)
+            try:
+                PARTS[name](session)
+            except RuntimeError as error:  # the other parts say what they have to say all the same
+                say(f"{name} failed: {error}")
+                failed.append(name)
     if given.keep or not given.quick:
         from benchmarks.page import write
 
         write()
     say(f"done in {time.monotonic() - began:.0f} s")
-    return 0
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

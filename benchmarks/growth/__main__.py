@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.growth import cluster, launch, pairs
 from benchmarks.harness.results import Part
-from benchmarks.harness.session import Session
+from benchmarks.harness.session import Session, say
 
 PARTS: Final[dict[str, Callable[[Session], Part]]] = {
     "programs": pairs.run_programs,
@@ -32,14 +32,19 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     parser.add_argument("--keep", action="store_true", help="make the pages from quick results, too")
     given = parser.parse_args()
+    failed: list[str] = []
     for name in given.only or PARTS:
         with Session("growth", is_quick=given.quick, is_kept=given.keep) as session:
-            PARTS[name](session)
+            try:
+                PARTS[name](session)
+            except RuntimeError as error:  # the other parts say what they have to say all the same
+                say(f"{name} failed: {error}")
+                failed.append(name)
     if given.keep or not given.quick:
         from benchmarks.page import write
 
         write()
-    return 0
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

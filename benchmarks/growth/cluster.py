@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
 from benchmarks import engine, ingest, live
 from benchmarks.harness.drain import Commit, commits_in, drain
+from benchmarks.harness.loading import Loader
 from benchmarks.harness.processes import MEASURED, REST, pinned, stop
 from benchmarks.harness.results import Part
 from benchmarks.harness.session import Session, Setting
@@ -17,7 +19,11 @@ from benchmarks.host import make_topics
 from benchmarks.open_loop import PROBES, platform_at
 from benchmarks.synthetic import Platform
 from schemas.topics import Topics
+from streams.partitioner import partition_for
 
+_PARTITIONS: Final = 8
+_SETTLE_S: Final = 3.0
+"""After each has its partitions: what a last rebalance may take."""
 _TIMEOUT_S: Final = 180.0
 _FRESH_MS: Final = 1_500.0
 """What comes out no older than this is not behind: a worker that is behind commits once a second."""
@@ -52,21 +58,34 @@ def run_partitions(session: Session) -> Part:
 def run_workers(session: Session) -> Part:
     """One worker process, then two that share the partitions; `workers`. The second shares its CPU with the broker."""
     pairs, facts, rounds = (1_000, 20_000, 1) if session.is_quick else (20_000, 400_000, 3)
-    count, journal = 8, "journal-8"
-    records, before = engine.fill(session, journal, Platform(pairs, max(1, pairs // 200)), facts, count)
+    entries = list(engine.entries(Platform(pairs, max(1, pairs // 200)), facts))
 
     def once(workers: int, number: int) -> dict[str, float]:
         prefix = f"w{workers}-{number}."
-        make_topics(session, prefix, count)
-        return _together(session, prefix, journal, workers, records) | {"records": records}
+        session.broker.create_topic(f"{prefix}journal", _PARTITIONS, {"retention.ms": "-1"})
+        make_topics(session, prefix, _PARTITIONS)
+        found = _together(session, prefix, workers, entries)
+        return found | {"records": len(entries)}
 
-    setting: Setting = {"facts": facts, "pairs": pairs, "partitions": count, "reference": before}
+    setting: Setting = {"facts": facts, "pairs": pairs, "partitions": _PARTITIONS}
     cases = {f"{workers}": partial(once, workers) for workers in (1, 2)}
     return session.part("workers", cases, rounds=rounds, setting=setting)
 
 
-def _together(session: Session, prefix: str, journal: str, workers: int, records: int) -> dict[str, float]:
-    """Drain with several processes. Counted from when each of them has committed, until the first has nothing left."""
+def _write(session: Session, topic: str, entries: list[tuple[bytes, bytes]]) -> None:
+    """A whole journal, much faster than it is worked off."""
+    with Loader(session.brokers) as loader:
+        for partition in range(_PARTITIONS):
+            loader.send(topic, engine.first_entry(), b"", partition)
+        for program, value in entries:
+            loader.send(topic, value, program, partition_for(program, _PARTITIONS))
+
+
+def _together(session: Session, prefix: str, workers: int, entries: list[tuple[bytes, bytes]]) -> dict[str, float]:
+    """Drain with several processes, which share the partitions before there is anything to do.
+
+    Counted from when each of them has committed, until the first has nothing left.
+    """
     command = [sys.executable, "-m", "benchmarks.engine_worker", session.brokers, prefix]
     logs = [session.folder / f"worker-{number}.log" for number in range(workers)]
     with ExitStack() as stack:
@@ -74,24 +93,28 @@ def _together(session: Session, prefix: str, journal: str, workers: int, records
         for number, log in enumerate(logs):
             output = stack.enter_context(log.open("wb"))
             cpus = REST if number else MEASURED
-            processes.append(stack.enter_context(pinned(command, output, {"BENCH_JOURNAL": journal}, cpus)))
-        deadline = time.monotonic() + _TIMEOUT_S
-        while sum(each.entries for log in logs for each in commits_in(log.read_text())) < records:
-            if time.monotonic() > deadline or any(process.poll() is not None for process in processes):
-                raise RuntimeError(f"the workers did not finish, see\n{logs[0].read_text()[-2_000:]}")
-            time.sleep(0.2)
+            processes.append(stack.enter_context(pinned(command, output, cpus=cpus)))
+
+        def wait(is_done: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + _TIMEOUT_S
+            while not is_done():
+                if time.monotonic() > deadline or any(process.poll() is not None for process in processes):
+                    raise RuntimeError(f"the workers did not finish, see\n{logs[0].read_text()[-2_000:]}")
+                time.sleep(0.2)
+
+        wait(lambda: all("recovered " in log.read_text() for log in logs))
+        time.sleep(_SETTLE_S)
+        _write(session, f"{prefix}journal", entries)
+        wait(lambda: sum(each.entries for log in logs for each in commits_in(log.read_text())) >= len(entries))
         for process in processes:
             stop(process)
     commits = [commits_in(log.read_text()) for log in logs]
     begin = max(found[0].moment for found in commits)
     end = min(found[-1].moment for found in commits)
     parts = [_between(found, begin, end) for found in commits]
-    entries = sum(amount for amount, _ in parts)
-    return {
-        "rate": entries / (end - begin),
-        "cpu_us": sum(cpu for _, cpu in parts) / entries * 1e6,
-        "entries": entries,
-    }
+    done = sum(amount for amount, _ in parts)
+    cpu_us = sum(cpu for _, cpu in parts) / done * 1e6
+    return {"rate": done / (end - begin), "cpu_us": cpu_us, "entries": done}
 
 
 def _between(commits: list[Commit], begin: float, end: float) -> tuple[int, float]:

@@ -70,16 +70,16 @@ def drain(
 
 
 def counted(commits: list[Commit], skip: int) -> dict[str, float]:
-    """Rate and CPU from the first commit that reaches `skip` entries to the last.
+    """Rate and CPU from the first commit that reaches `skip` entries, or else the last but one, to the last.
 
     Raises: ValueError when everything was committed at once.
     """
+    if len(commits) < 2:
+        raise ValueError("one commit is no stretch to measure")
     reached = list(accumulate(each.entries for each in commits))
-    begin = bisect_left(reached, skip)
+    begin = min(bisect_left(reached, skip), len(commits) - 2)
     first, last, rest = commits[begin], commits[-1], commits[begin + 1 :]
     entries = sum(each.entries for each in rest)
-    if not entries:
-        raise ValueError("one commit is no stretch to measure")
     return {
         "rate": entries / (last.moment - first.moment),
         "cpu_us": (last.cpu - first.cpu) / entries * 1e6,

@@ -130,14 +130,17 @@ def drain(
 
 
 def beyond(base: dict[str, float], found: dict[str, float]) -> dict[str, float]:
-    """What the records of a run cost beyond those of a tiny one, so that starting up counts for nobody."""
-    records = found["records"] - base["records"]
-    return {
-        "rate": records / (found["wall_s"] - base["wall_s"]),
+    """What the records of a run cost beyond those of a tiny one, so that starting up counts for nobody.
+
+    Without a rate where starting up took longer than the whole of the larger run, as it may beside busy neighbours.
+    """
+    records, seconds = found["records"] - base["records"], found["wall_s"] - base["wall_s"]
+    costs = {
         "cpu_us": (found["cpu_s"] - base["cpu_s"]) / records * 1e6,
         "start_cpu_s": base["cpu_s"],
         "start_s": base["wall_s"],
     }
+    return costs | ({"rate": records / seconds} if seconds > 0 else {})
 
 
 def _tail(log: Path) -> str:

@@ -28,6 +28,7 @@ def test_counting_begins_at_the_commit_that_ends_the_warm_up() -> None:
         "commit_s": 0.5,
     }  # fmt: skip
     assert counted(commits, 0)["entries"] == 400
+    assert counted(commits, 450)["entries"] == 300
 
 
 def test_one_commit_is_no_stretch_to_measure() -> None:

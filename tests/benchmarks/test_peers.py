@@ -49,6 +49,7 @@ def test_starting_up_counts_for_nobody() -> None:
     base = {"records": 2_000.0, "wall_s": 3.0, "cpu_s": 2.0}
     found = beyond(base, {"records": 1_002_000.0, "wall_s": 13.0, "cpu_s": 12.0})
     assert found == {"rate": 100_000.0, "cpu_us": 10.0, "start_cpu_s": 2.0, "start_s": 3.0}
+    assert "rate" not in beyond(base, {"records": 102_000.0, "wall_s": 2.5, "cpu_s": 2.5})
 
 
 def test_every_system_says_what_it_guarantees() -> None:
