@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ def staged(out: Path) -> Iterator[Path]:
     if out.is_symlink() or (out.exists() and not _is_replaceable(out)):
         raise OutputError(f"{out} holds something other than the output of a backtest: name a new folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_up(out)
     folder = out.with_name(f".{out.name}.partial-{os.getpid()}")
     folder.mkdir()
     try:
@@ -45,6 +47,24 @@ def staged(out: Path) -> Iterator[Path]:
             folder.rename(out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_up(out: Path) -> None:
+    """Remove what backtests to the same place left behind that were killed."""
+    for left in out.parent.glob(f".{escape(out.name)}.partial-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdigit() and not _is_alive(int(pid)) and left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> str:

@@ -1,6 +1,8 @@
 """A backtest's folder: what is in it, and that it is there whole or not at all."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,16 @@ def test_a_folder_with_anything_else_in_it_is_not_touched(tmp_path: Path) -> Non
     with pytest.raises(OutputError, match="something other than the output of a backtest"):
         backtest_facts(files, tmp_path / "out", None)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_what_a_killed_backtest_left_behind_goes_with_the_next_one(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for pid in (ended.pid, os.getppid()):
+        (tmp_path / f".out.partial-{pid}").mkdir()
+        (tmp_path / f".out.partial-{pid}" / ".here-0").write_text("half")
+    backtest_facts(FactFiles(write_lines(tmp_path / "f.jsonl", [pair()])), tmp_path / "out", None)
+    assert {one.name for one in tmp_path.iterdir()} == {"f.jsonl", "out", f".out.partial-{os.getppid()}"}
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
