@@ -14,15 +14,20 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from agents.backtest import backtest_journal
 from agents.recordings import Recording
 from benchmarks.backtest import write
+from benchmarks.harness.results import Part
+from benchmarks.harness.session import Session
+from benchmarks.synthetic import FACTS_PER_PAIR_MONTH
+from streams.backtest.replay import PARTITIONS
 
 FULL = ((10_000, 0.25), (10_000, 1.0), (100_000, 0.25), (1_000_000, 0.05))
-QUICK = ((10_000, 0.25),)
+QUICK = ((2_000, 0.1), (10_000, 0.1))
 """Pairs, and months of facts."""
 
 
@@ -47,12 +52,52 @@ def measure(pairs: int, months: float) -> Peak:
     return Peak(pairs, months, entries, int(told[1]), int(told[0]))
 
 
+def run(session: Session) -> Part:
+    """Measure peaks, `backtest-memory` in the results, and say what 12 months of 10 million pairs would take."""
+    found: list[Peak] = []
+
+    def case(pairs: int, months: float) -> Callable[[int], dict[str, float]]:
+        def work(_round: int) -> dict[str, float]:
+            found.append(measure(pairs, months))
+            return {"peak_mb": found[-1].peak / 1e6, "base_mb": found[-1].base / 1e6, "entries": found[-1].entries}
+
+        return work
+
+    sizes = QUICK if session.is_quick else FULL
+    cases = {f"{pairs:,} pairs, {months:g} months": case(pairs, months) for pairs, months in sizes}
+    part = session.part("backtest-memory", cases, rounds=1, setting={"partitions": PARTITIONS}, is_timed=False)
+    show_slope(found)
+    return part
+
+
 def show(found: Peak) -> None:
     """Print one replay."""
-    state = (found.peak - found.base) / (found.pairs / 8)
     print(
         f"backtest of {found.pairs:>9,} pairs, {found.entries:>11,} entries: peak {found.peak / 1e6:>6,.0f} MB, "
-        f"{state:,.0f} B a pair of the partition at work over {found.base / 1e6:,.0f} MB"
+        f"{found.base / 1e6:,.0f} MB of it before the first entry"
+    )
+
+
+def show_slope(found: Sequence[Peak]) -> None:
+    """Print what a pair adds, by the smallest and the largest: an eighth of all pairs is at work at a time."""
+    small, large = min(found, key=lambda one: one.pairs), max(found, key=lambda one: one.pairs)
+    if large.pairs > small.pairs:
+        added = (large.peak - small.peak) / ((large.pairs - small.pairs) / 8)
+        print(f"{'':11}{added:>9,.0f} B more for each pair of the partition at work")
+        print(extrapolated(added))
+
+
+def extrapolated(pair_bytes: float, pairs: int = 10_000_000, months: int = 12, hours: float = 8.0) -> str:
+    """What a night for a year of a large platform asks for.
+
+    rate = pairs x months x facts a pair and month / hours; memory = bytes a pair x pairs / partitions x processes.
+    """
+    facts = pairs * months * FACTS_PER_PAIR_MONTH
+    return (
+        f"{months} months of {pairs:,} pairs: {pairs:,} x {months} x {FACTS_PER_PAIR_MONTH} = {facts / 1e9:.1f} "
+        f"billion facts, in {hours:g} h {facts / hours / 3_600:,.0f} a second, with 2 processes "
+        f"{2 * 1e6 * hours * 3_600 / facts:.1f} µs of CPU each; "
+        f"{pair_bytes * pairs / PARTITIONS * 2 / 1e9:.1f} GB for {PARTITIONS} partitions and 2 processes"
     )
 
 
@@ -76,8 +121,11 @@ def main() -> None:
     if options.replay is not None:
         _replay(options.replay)
         return
+    found = []
     for pairs, months in [(one, options.months) for one in options.pairs] if options.pairs else FULL:
-        show(measure(pairs, months))
+        found.append(measure(pairs, months))
+        show(found[-1])
+    show_slope(found)
 
 
 if __name__ == "__main__":
