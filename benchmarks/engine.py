@@ -1,5 +1,5 @@
-"""How fast the engine agent is: journal on a real Kafka → step with all rules → interventions, state and position in
-transactions; and how fast it reads its state back.
+"""How fast the engine agent is: journal on a real Kafka → step with all rules, and with the first four → interventions,
+state and position in transactions; and how fast it reads its state back.
 
     python -m benchmarks --only engine
 
@@ -64,8 +64,8 @@ def run(session: Session) -> Part:
     say(f"a journal of {facts:,} facts of {pairs:,} pairs")
     records, before = fill(session, JOURNAL, Platform(pairs, max(1, pairs // PAIRS_PER_PROGRAM)), facts)
 
-    def engine(number: int) -> dict[str, float]:
-        prefix = f"engine{number}."
+    def engine(number: int, name: str = "engine", rules: str = "all") -> dict[str, float]:
+        prefix = f"{name}{number}."
         make_topics(session, prefix)
         found = drain(
             "benchmarks.engine_worker",
@@ -74,7 +74,7 @@ def run(session: Session) -> Part:
             records,
             session.folder,
             skip=before + facts // 10,
-            environment={"BENCH_JOURNAL": JOURNAL},
+            environment={"BENCH_JOURNAL": JOURNAL, "BENCH_RULES": rules},
         )
         topics = pair_topics(prefix, JOURNAL)
         return found | {
@@ -88,6 +88,7 @@ def run(session: Session) -> Part:
         return recovery(module, session.brokers, f"engine{number}.", JOURNAL, session.folder, PARTITIONS)
 
     setting: Setting = {"facts": facts, "pairs": pairs, "partitions": PARTITIONS, "rules": "all"}
-    part = session.part("engine", {"engine": engine}, rounds=rounds, setting=setting)
+    cases = {"engine": engine, "engine, first four rules": lambda number: engine(number, "four", "four")}
+    part = session.part("engine", cases, rounds=rounds, setting=setting)
     session.part("recovery", {"recovery": read_back}, rounds=rounds, setting=setting)
     return part

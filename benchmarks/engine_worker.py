@@ -2,7 +2,8 @@
 
     python -m benchmarks.engine_worker BROKERS PREFIX
 
-Environment: BENCH_JOURNAL for a journal of another name; BENCH_PROFILE, a file for what cProfile saw.
+Environment: BENCH_JOURNAL for a journal of another name; BENCH_PROFILE, a file for what cProfile saw; BENCH_RULES=four
+for nothing on but the four rules Ebb began with.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from agents.engine import EngineFold, engines
 from agents.host.chunks import make_app
 from agents.host.clients import KafkaSettings
 from agents.host.worker import host_lanes, run_apps
+from benchmarks.backtest import four_rules
 from benchmarks.pair_worker import LoudObserver, pair_topics
+from schemas.outbound import ce_source
+from streams.engine import Engine
 
 
 class _Observer(LoudObserver):
@@ -32,6 +37,17 @@ class _Observer(LoudObserver):
         self._folds[partition].committed()
 
 
+def _with_four_rules(fold_of: Callable[[int], EngineFold], prefix: str) -> Callable[[int], EngineFold]:
+    rules = four_rules()
+
+    def make(partition: int) -> EngineFold:
+        fold = fold_of(partition)
+        fold.engine = Engine(ce_source(prefix), rules, partition)
+        return fold
+
+    return make
+
+
 def main() -> None:
     """Run until SIGTERM."""
     brokers, prefix = sys.argv[1:3]
@@ -41,6 +57,8 @@ def main() -> None:
     kafka = KafkaSettings(brokers=brokers)
     app = make_app(f"{prefix}ebb-engine", kafka, data_dir=Path(tempfile.gettempdir()) / "ebb-engine-bench")
     fold_of, folds = engines(prefix)
+    if os.environ.get("BENCH_RULES") == "four":
+        fold_of = _with_four_rules(fold_of, prefix)
     topics = pair_topics(prefix, os.environ.get("BENCH_JOURNAL"))
     host_lanes(app, fold_of, kafka=kafka, topics=topics, observer=_Observer(folds))
     if "BENCH_PROFILE" not in os.environ:
