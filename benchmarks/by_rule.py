@@ -83,7 +83,10 @@ def run(session: Session) -> Part:
     pairs, months = (500, 0.5) if session.is_quick else (5_000, 1.0)
     costs = measure(pairs, months)
     cases: dict[str, Case] = {each.rule: partial(_figures, each) for each in costs}
-    say(f"all rules together {sum(each.fact_us for each in costs):.1f} us a fact")
+    say(f"{'cost by rule':<34}{'asked per 1,000 facts':>22}{'us each':>10}{'us a fact':>11}")
+    for each in costs:
+        say(f"{each.rule:<34}{each.asked:>22,.1f}{each.judgement_us:>10.1f}{each.fact_us:>11.2f}")
+    say(f"{'all rules':<66}{sum(each.fact_us for each in costs):>11.2f}")
     return session.part("rules", cases, rounds=1, setting={"pairs": pairs, "months": months}, is_timed=False)
 
 
