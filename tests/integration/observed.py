@@ -35,6 +35,7 @@ SLOW = "program.sentiment_slowdown"
 SILENT_UNTIL, WELL_UNTIL = NORMAL_DAYS + 14, NORMAL_DAYS + 14 + 45
 FIRST_DAYS = 3
 RATED = 12
+SCRAPES = 5
 #: Of a machine that does much else beside; as a rule it takes seconds.
 PATIENCE_S = 180.0
 
@@ -234,14 +235,26 @@ class Stage:
         applied_s = time.time()
         # An evaluation 3 s later has seen a scrape, and what other groups recorded of it.
         recorded = "min(timestamp(program:ebb_meetings_held:max))"
-        self.until(lambda: self._asked_s(recorded) > applied_s + 3, "nothing was scraped and recorded")
+        self.until(lambda: self._asked(recorded) > applied_s + 3, "nothing was scraped and recorded")
+        # `increase` extends what it saw by up to 1.6 intervals: with five scrapes that is little.
+        for shown in ("ebb_build_info", "program_polarity:ebb_sentiment_submissions:max"):
+            counted = f"min(count_over_time({shown}[5m]))"
+            self.until(lambda: self._asked(counted) >= SCRAPES, "too few scrapes came")  # noqa: B023
 
-    def _asked_s(self, query: str) -> float:
+    def _asked(self, query: str) -> float:
         return max(self.prometheus.query(query).values(), default=0.0)
+
+    def _is_scraped(self) -> bool:
+        """Whether the newest scrapes came in time: a busy machine misses some, and then there is nothing to see."""
+        return self._asked("min(up)") == 1 and self._asked("count(program:ebb_meetings_held:max)") == 1
 
     def _ask(self, stop: str) -> None:
         named = {query: query.replace("$program", PROGRAM) for query in self._queries}
-        self.answers[stop] = {query: self.prometheus.query(asked) for query, asked in named.items()}
+        while True:
+            self.until(self._is_scraped, "scrapes fail")
+            self.answers[stop] = {query: self.prometheus.query(asked) for query, asked in named.items()}
+            if self._is_scraped():
+                break
         rows = interventions(self._kafka.bootstrap, self._topics)
         self.written[stop] = [decode_intervention(row.value) for part in rows for row in part]
 

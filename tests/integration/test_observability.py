@@ -70,8 +70,9 @@ def test_a_falling_sentiment_reaches_the_webhook_and_clears_after_recovery(
 # -- what the data imply: values by the labels that tell series apart, the program and the window left out
 
 Expected = Callable[[dict[tuple[str, ...], float]], bool]
-#: What Prometheus adds when it extends an increase to the scrapes it did not see: half an interval at either end.
-EXTENDED = 1.6
+#: What Prometheus adds when it extends an increase to what it did not see: at most 1.6 of the four or more intervals
+#: between scrapes that the stage waits for.
+EXTENDED = 1.45
 
 
 def nothing() -> Expected:
