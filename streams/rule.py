@@ -234,6 +234,8 @@ class Rule(ABC):
     suggests: tuple[ActionCode, ...] = ()
     Params: type[RuleParams]
     rungs: ClassVar[tuple[Rung, ...]]
+    #: when it judges graver than its rung, in words
+    weighs: ClassVar[str] = ""
     #: facts after which the rule is asked about the subjects they touch
     reads: frozenset[type]
     audience: ClassVar[Audience] = "coordinator"

@@ -130,7 +130,7 @@ def _rung(rule: Rule, number: int) -> str:
     name = f"`{rung.name}` " if rung.name else ""
     more = [f"to the {rung.audience.replace('_', ' ')}"] if rung.audience and rung.audience != rule.audience else []
     more += ["in the review only"] if rung.review_list else []
-    return f"{name}{rung.severity.name.lower()}" + (f" ({', '.join(more)})" if more else "")
+    return f"{name}{rule.weighs or rung.severity.name.lower()}" + (f" ({', '.join(more)})" if more else "")
 
 
 def _prose(body: Iterable[str]) -> Iterator[str]:
