@@ -98,7 +98,9 @@ def _rungs(rule: Rule, severity: str | None) -> Table:
         stage = f"`{rung.name}`" if rung.name else "once" if len(rule.rungs) == 1 else "then" if table.rows else "first"
         audience = rung.audience or rule.audience
         waits = "waits for the review" if rung.review_list else ""
-        table.add_row(stage, severity or rule.weighs or rung.severity.name.lower(), f"to the {audience.replace('_', ' ')}", waits)
+        table.add_row(
+            stage, severity or rule.weighs or rung.severity.name.lower(), f"to the {audience.replace('_', ' ')}", waits
+        )
     return table
 
 
