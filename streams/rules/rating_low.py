@@ -60,8 +60,8 @@ class RatingLow(Rule):
     Params = RatingLowParams
     rungs = (Rung(None, Severity.NOTICE),)
     weighs = (
-        "warning; high at a 1, at a second low of the person or beside a low of the partner; notice only after a meeting, "
-        "beside a good match rating"
+        "warning; high at a 1, at a second low of the person or beside a low of the partner; notice only after a "
+        "meeting, beside a good match rating"
     )
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
