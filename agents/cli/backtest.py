@@ -96,6 +96,9 @@ def command(
         raise click.UsageError("--from must lie before --to.")
     if sweep and against:
         raise click.UsageError("give --sweep or --against, not both.")
+    if programs is not None and against == LIVE:
+        # What is withheld because of the whole platform depends on all programs.
+        raise click.UsageError("--against live takes all programs: leave out --programs.")
     people = read_people(recipients)
     ask = _ask(rules, against, begin, end, programs, horizon, capacity, people, is_sweep=bool(sweep))
     begun = time.monotonic()
