@@ -10,7 +10,6 @@ time; `--jobs 2` holds two.
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -108,7 +107,9 @@ def _replay(journal: Path) -> None:
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
+    """Not `ru_maxrss`, which a process inherits from the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1_024
 
 
 def main() -> None:
