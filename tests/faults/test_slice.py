@@ -8,14 +8,15 @@ import time
 import pytest
 
 from deploy.kafka.broker import KafkaBroker
-from tests.faults.arena import SESSION_S
 from tests.faults.conftest import NewArena
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
+SESSION_S = 6.0  # the shortest that brokers allow unasked: the slice has to be quick
+
 
 def test_workers_are_killed_joined_and_paused_and_the_broker_dies(new_arena: NewArena, broker: KafkaBroker) -> None:
-    arena = new_arena()
+    arena = new_arena(session_s=SESSION_S)
     first = arena.worker()
     with arena.fault("kill -9"):
         first.kill()
