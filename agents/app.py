@@ -74,7 +74,6 @@ class Worker:
         self._ingest: Ingest | None = None
         self._lanes: Lanes | None = None
         self._apps: list[ChunkApp] = []
-        self._engine_app: Any = None
         fold_of, self.folds = engines(settings.topic_prefix)
         self.metrics = Metrics(self.folds, settings.program_metrics)
         self.health = Health(self.report, self.metrics.registry, self._refresh)
@@ -101,7 +100,6 @@ class Worker:
                 observer=self.metrics.host,
                 refused=self._refuse,
             )
-            self._engine_app = app
             self._apps.append(app)
 
     async def run(self) -> int:
@@ -134,7 +132,7 @@ class Worker:
                 reasons.append(f"journal partitions {', '.join(map(str, recovering))} are being recovered")
             elif not self._lanes.are_ready():
                 reasons.append("the engine is taking over its partitions")
-            elif not self._engine_app.rebalancing_count:
+            elif not self._lanes.were_assigned:
                 # With more workers than partitions one has none, and is ready all the same once the group settled.
                 reasons.append("the engine has not been given partitions yet")
             lag["engine"] = sum(max(0, lane.end - lane.durable - 1) for lane in lanes.values())

@@ -94,6 +94,13 @@ class Lanes:
         """The lanes by partition, opening ones included."""
         return self._lanes
 
+    @property
+    def were_assigned(self) -> bool:
+        """Whether the group has ever answered, be it that none is left for us. Joining alone is not that: it may wait
+        for the session of a member that died.
+        """
+        return self._assignments > 0
+
     def are_ready(self) -> bool:
         """Whether every assigned partition has an open lane."""
         return not self._fenced and not self._opening and all(lane.is_open for lane in self._lanes.values())

@@ -229,6 +229,7 @@ class Arena:
 
     def judge(self, lost: Collection[tuple[str, int, int]] = ()) -> Figures:
         """O1, O2, O3 and O5. Asserts that nothing differs."""
+        self.oracle.renew()
         found = self.oracle.judge(lost)
         texts = {"logs": self.supervisor.logs(), "metrics": "\n".join(self.metrics)}
         for where, text in texts.items():

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,16 +48,28 @@ time_t time(time_t *also) {
     return fine.tv_sec;
 }
 
+/* The same moment as the kernel knows it. A small number counts from the start of the machine. */
+static struct timespec as_kernel_knows(const struct timespec *until) {
+    struct timespec now, moved = *until;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (until->tv_sec > 1000000000 && labs(until->tv_sec - now.tv_sec) < labs(until->tv_sec - (now.tv_sec - off())))
+        moved.tv_sec -= off();
+    return moved;
+}
+
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until) {
     static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-    struct timespec now, moved = *until;
+    struct timespec moved = as_kernel_knows(until);
     if (!real) {
         *(void **)&real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
         if (!real) *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    /* A small number counts from the start of the machine. */
-    if (until->tv_sec > 1000000000 && labs(until->tv_sec - now.tv_sec) < labs(until->tv_sec - (now.tv_sec - off())))
-        moved.tv_sec -= off();
+    return real(cond, mutex, &moved);
+}
+
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until) {
+    static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
+    struct timespec moved = as_kernel_knows(until);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "cnd_timedwait");
     return real(cond, mutex, &moved);
 }

@@ -14,11 +14,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
+from confluent_kafka import KafkaException
 
 from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.ingest.agent import group_of
-from agents.reading import Reader
+from agents.reading import Place, Reader, Stretch
 from schemas.dead_letters import read_headers
 from schemas.journal import EraseEntry, FactEntry, RulesetEntry, decode_entry
 from schemas.outbound import ce_source
@@ -96,6 +97,15 @@ class Oracle:
         self._reader.__exit__()
         self._reader = Reader(self._kafka, group_of(self._topics.prefix))
 
+    def _stretches(self, places: Iterable[Place]) -> dict[Place, Stretch]:
+        """Where partitions begin and end; a client that asks a broker which led them once is exchanged."""
+        asked = list(places)
+        try:
+            return self._reader.stretches(asked)
+        except KafkaException:
+            self.renew()
+            return self._reader.stretches(asked)
+
     def positions(self) -> dict[int, int]:
         """Offset of the last entry applied and committed, by partition, as far as read."""
         return dict(self._tail.positions)
@@ -106,12 +116,12 @@ class Oracle:
 
     def standing(self) -> Standing:
         """Ask the broker. The position comes from what is read of the state topic all the time."""
-        ends = self._reader.stretches(self._sources)
+        ends = self._stretches(self._sources)
         committed = self._reader.committed(self._sources)
         applied = self.applied()
         return Standing(
             applied=applied,
-            journal=sum(stretch.end for stretch in self._reader.stretches(self._journal).values()),
+            journal=sum(stretch.end for stretch in self._stretches(self._journal).values()),
             taken=sum(offset or 0 for offset in committed.values()),
             inbound=sum(stretch.end for stretch in ends.values()),
         )
@@ -119,7 +129,7 @@ class Oracle:
     def ends(self, name: str) -> dict[int, int]:
         """Offset after the last record of each partition of a topic."""
         places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
-        return {place[1]: stretch.end for place, stretch in self._reader.stretches(places).items()}
+        return {place[1]: stretch.end for place, stretch in self._stretches(places).items()}
 
     def values(self, name: str) -> list[bytes]:
         """What a topic holds, partition by partition."""
@@ -128,7 +138,7 @@ class Oracle:
     def bounds(self, name: str) -> list[tuple[int, int]]:
         """First offset, and the one after the last, of each partition of a topic."""
         places = [(self._topics.real(name), partition) for partition in range(self._partitions)]
-        found = self._reader.stretches(places)
+        found = self._stretches(places)
         return [(found[place].begin, found[place].end) for place in places]
 
     def progress_entries(self) -> int:
@@ -257,7 +267,7 @@ class Oracle:
     ) -> list[str]:
         """Every inbound record stands in the journal or among the dead letters, and in one of them only."""
         wrong = []
-        for (real, partition), stretch in self._reader.stretches(self._sources).items():
+        for (real, partition), stretch in self._stretches(self._sources).items():
             source = (self._topics.catalogue(real) or real, partition)
             good, bad = set(taken.get(source, ())), dead.get(source, set())
             if good & bad:
@@ -270,7 +280,7 @@ class Oracle:
     def _read(self, name: str, partitions: int | None = None) -> list[list[Any]]:
         places = [(self._topics.real(name), partition) for partition in range(partitions or self._partitions)]
         found: list[list[Any]] = [[] for _ in places]
-        for message in self._reader.read(self._reader.stretches(places)):
+        for message in self._reader.read(self._stretches(places)):
             found[message.partition()].append(message)
         return found
 

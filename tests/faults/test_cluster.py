@@ -109,7 +109,7 @@ def _keep_on_one(arena: Arena, name: str, node: int) -> None:
     topic = arena.topics.real(name)
     admin = AdminClient({"bootstrap.servers": arena.bootstrap, "log_level": 0})
     admin.delete_topics([topic], operation_timeout=30)[topic].result(60)
-    new = NewTopic(topic, replica_assignment=[[node]] * PARTITIONS, config={"retention.ms": "-1"})
+    new = NewTopic(topic, PARTITIONS, replica_assignment=[[node]] * PARTITIONS, config={"retention.ms": "-1"})
 
     def is_made() -> bool:
         try:

@@ -95,7 +95,7 @@ def _match(arena: Arena, due_ms: dict[str, int]) -> None:
         fact = common | {"event_id": pair, "type": "pair.changed", "pair_id": pair, "kind": "one_to_one"}
         fact |= {"mentor_ids": [f"mentor-of-{pair}"], "mentee_ids": [f"mentee-of-{pair}"], "state": "active"}
         arena.load.send("pairs", f"{program}/{pair}", fact | {"matched_at": _instant(matched_ms)}, matched_ms)
-    arena.load.burst("ratings", [b"not json"], 0)
+    arena.load.send("ratings", "program-0000", b"not json", matched_ms)
     arena.load.flush()
 
 

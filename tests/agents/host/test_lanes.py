@@ -108,6 +108,16 @@ def test_an_assignment_returns_at_once_and_is_not_ready_before_its_lanes(embedde
     run(embedded, test)
 
 
+def test_to_be_given_nothing_is_an_answer_and_no_answer_is_not_ready(embedded: EmbeddedBroker) -> None:
+    async def test(stage: Stage) -> None:
+        assert not stage.lanes.were_assigned
+        stage.lanes.assign([])
+        assert stage.lanes.were_assigned
+        assert stage.lanes.are_ready()
+
+    run(embedded, test)
+
+
 def test_a_partition_taken_away_and_given_back_at_once_has_one_new_lane(embedded: EmbeddedBroker) -> None:
     async def test(stage: Stage) -> None:
         await stage.assigned(0)
