@@ -110,9 +110,9 @@ def test_an_assignment_returns_at_once_and_is_not_ready_before_its_lanes(embedde
 
 def test_to_be_given_nothing_is_an_answer_and_no_answer_is_not_ready(embedded: EmbeddedBroker) -> None:
     async def test(stage: Stage) -> None:
-        assert not stage.lanes.were_assigned
+        before = stage.lanes.were_assigned
         stage.lanes.assign([])
-        assert stage.lanes.were_assigned
+        assert (before, stage.lanes.were_assigned) == (False, True)
         assert stage.lanes.are_ready()
 
     run(embedded, test)
