@@ -237,12 +237,11 @@ class Partition:
                 self._restore_own(key, _decode(raw))
         self.table.restore(records)
         self.seen.restore(chunks)
-        for key, record in self.table.items():
-            if record.armed_ms != NEVER:
-                self.timers.append((record.armed_ms, key))
-            for episode in record.episodes:
-                if episode.is_open:
-                    self.interventions[episode.id] = key
+        for key, head in self.table.restored():
+            if head.armed_ms != NEVER:
+                self.timers.append((head.armed_ms, key))
+            for intervention_id in head.open_ids():
+                self.interventions[intervention_id] = key
         heapq.heapify(self.timers)
 
     def _restore_own(self, key: bytes, row: list[Any]) -> None:

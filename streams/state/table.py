@@ -15,7 +15,7 @@ from streams.state.history import Page
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.program import ProgramState
-from streams.state.record import VERSION, Record
+from streams.state.record import VERSION, Head, Record
 from streams.state.source import SourceState
 from streams.state.tally import Tally
 
@@ -30,6 +30,7 @@ _KINDS: Final[dict[int, type[Record]]] = {
     ord("s"): SourceState,
 }
 _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
+_decode_head = msgspec.msgpack.Decoder(Head).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -81,11 +82,15 @@ def decode_record(key: bytes, raw: bytes) -> Record:
     except msgspec.ValidationError:
         version = msgspec.msgpack.decode(raw)[0]
         if version > VERSION:
-            raise NewerStateError(f"state record has version {version}, this code reads up to {VERSION}") from None
+            raise newer(version) from None
         raise
     if record.v > VERSION:
-        raise NewerStateError(f"state record has version {record.v}, this code reads up to {VERSION}")
+        raise newer(record.v)
     return record
+
+
+def newer(version: int) -> NewerStateError:
+    return NewerStateError(f"state record has version {version}, this code reads up to {VERSION}")
 
 
 class Table:
@@ -175,6 +180,15 @@ class Table:
         for key in self.keys(b""):
             record = self.hot.get(key)
             yield key, record if record is not None else decode_record(key, self._cold[key])
+
+    def restored(self) -> Iterator[tuple[bytes, Head]]:
+        """What a restart has to know of every record. Only for a table that was just restored: what has changed since is
+        not seen. Raises `NewerStateError` when later code wrote it."""
+        for key, raw in self._cold.items():
+            head = _decode_head(raw)
+            if head.v > VERSION:
+                raise newer(head.v)
+            yield key, head
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
         """Every record as it was last encoded; what has changed since is not in it."""
