@@ -182,7 +182,7 @@ class Table:
             yield key, record if record is not None else decode_record(key, self._cold[key])
 
     def restored(self) -> Iterator[tuple[bytes, Head]]:
-        """What a restart has to know of every record. Only for a table that was just restored: what has changed since is
+        """What a restart has to know of every record. Only for a table that was just restored: changes since then are
         not seen. Raises `NewerStateError` when later code wrote it."""
         for key, raw in self._cold.items():
             head = _decode_head(raw)
