@@ -103,6 +103,8 @@ class Lane:
         self.end = 0
         """Offset after the last entry of the journal partition, as far as known; kept up to date from outside."""
         self.is_open = False
+        self.overran = False
+        """Whether its last transaction took longer than a broker lets one be: then that broker itself has fenced us."""
         self.pulse = 0
         """Rises with every piece of work done; a lane with lag whose pulse stands still is stuck."""
         self._fold = fold
@@ -322,8 +324,12 @@ class Lane:
         if self._write_host_row:
             rows = [(HOST_KEY, host_row(self._topology, self._state_begin)), *rows]
         started = time.monotonic()
-        async with asyncio.timeout(self._options.commit_timeout_s):
-            await self._writer.commit(flush.interventions, rows)
+        try:
+            async with asyncio.timeout(self._options.commit_timeout_s):
+                await self._writer.commit(flush.interventions, rows)
+        except KafkaError:
+            self.overran = time.monotonic() - started >= self._options.transaction_timeout_s
+            raise
         self.durable = applied
         self._uncommitted_entries = 0
         self._write_host_row = False

@@ -27,6 +27,7 @@ log = logging.getLogger("ebb.host")
 POSITIONS_EVERY_S = 1.0
 ENDS_EVERY_S = 5.0
 FENCED_PATIENCE_S = 30.0
+OVERRAN_PATIENCE_S = 5.0
 
 
 class LanesFlow(Flow, Protocol):
@@ -47,7 +48,9 @@ class Lanes:
 
     The assignment is a hint, the producer epoch decides. A lane whose partition stays assigned is kept as it is: if
     somebody else has opened the partition meanwhile, its next commit is fenced. A fenced lane forgets everything and
-    waits for the next assignment; without one within 30 s the process ends, so that the group notices.
+    waits for the next assignment; without one within 30 s the process ends, so that the group notices. A lane whose
+    transaction took longer than a broker allows was fenced by that broker, and nobody else is there: it is opened again
+    after 5 s, in which a worker that slept past its session has learned that it lost its partitions.
 
     Args:
         fold_of: makes the (empty) fold of a partition.
@@ -195,7 +198,8 @@ class Lanes:
             self._refused(error)
         elif is_fenced(error):
             self._observer.fenced(lane.partition)
-            log.warning("lane %d was fenced: another worker has opened its partition", lane.partition)
+            who = "its transaction took too long" if lane.overran else "another worker has opened its partition"
+            log.warning("lane %d was fenced: %s", lane.partition, who)
             loop = asyncio.get_running_loop()
             if self._lanes.get(lane.partition) is lane:
                 del self._lanes[lane.partition]
@@ -208,12 +212,19 @@ class Lanes:
                         self._open(lane.partition), f"open-lane-{lane.partition}"
                     )
                 else:
-                    self._fenced[lane.partition] = loop.call_later(
-                        FENCED_PATIENCE_S, self._still_fenced, lane.partition
+                    wait_s, then = (
+                        (OVERRAN_PATIENCE_S, self._open_again)
+                        if lane.overran
+                        else (FENCED_PATIENCE_S, self._still_fenced)
                     )
+                    self._fenced[lane.partition] = loop.call_later(wait_s, then, lane.partition)
         else:
             log.error("lane %d", lane.partition, exc_info=error)
             fatal(f"lane {lane.partition} failed after entry {lane.durable}", error)
+
+    def _open_again(self, partition: int) -> None:
+        if partition in self._assigned and partition not in self._lanes and partition not in self._opening:
+            self._opening[partition] = self._spawn(self._open(partition), f"open-lane-{partition}")
 
     def _still_fenced(self, partition: int) -> None:
         fatal(f"lane {partition} was fenced, but no rebalance took its partition away within {FENCED_PATIENCE_S:.0f} s")

@@ -192,6 +192,23 @@ def test_a_fenced_lane_whose_partition_is_not_taken_away_ends_the_process(
     run(embedded, test)
 
 
+def test_a_lane_that_a_broker_fenced_for_its_slowness_is_opened_again(
+    embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OVERRAN_PATIENCE_S", 0.1)
+
+    async def test(stage: Stage) -> None:
+        await stage.assigned(0)
+        slow = stage.lanes.open_lanes[0]
+        slow.overran = True
+        stage.lanes._ended(slow, ProducerFenced())
+        assert not stage.lanes.open_lanes
+        await stage.until(lambda: 0 in stage.lanes.open_lanes and stage.lanes.are_ready())
+        assert stage.lanes.open_lanes[0] is not slow
+
+    run(embedded, test)
+
+
 def test_a_lane_kept_over_a_rebalance_and_fenced_after_it_is_opened_again_once(embedded: EmbeddedBroker) -> None:
     """A worker slept, another had its partition meanwhile, and the next assignment gave it back: no further one will
     come."""
