@@ -1,4 +1,4 @@
-"""What is wrong, and how to mend it: broker, topics, clock, rule sets, state, stopped sources, lag.
+"""What is wrong, and how to mend it: broker, topics, clock, rule sets, state, stopped sources, lag, workers.
 
 Looks, and changes nothing; only an empty record goes to `ingest-control`, by whose answer the broker tells its time.
 """
@@ -20,7 +20,7 @@ from agents.host.fold import POSITION_KEY
 from agents.host.process import Refusal
 from agents.ingest.agent import group_of
 from agents.ingest.repair import stopped_sources
-from agents.reading import Place, Reader, Stretch
+from agents.reading import Place, Reader, Stretch, has_members
 from agents.settings import Settings
 from agents.topics import OnCluster, Problem
 from schemas.topics import INBOUND, INGEST_CONTROL, JOURNAL, RULESETS, STATE
@@ -54,12 +54,11 @@ def diagnose(settings: Settings) -> Diagnosis:
         problems += _told(look, settings, found)
     with Reader(settings.kafka, group_of(settings.topic_prefix)) as reader:
         inbound = {name: found[name].partitions for name in INBOUND if name in found}
-        lag["ingest"], unread = _lag(reader, _places(settings, inbound))
-        problems += _not_running("ingest", unread)
+        lag["ingest"] = _lag(reader, _places(settings, inbound))
     with Reader(settings.kafka, engine_group(settings.topic_prefix)) as reader:
         journal = {JOURNAL: found[JOURNAL].partitions} if JOURNAL in found else {}
-        lag["engine"], unread = _lag(reader, _places(settings, journal))
-        problems += _not_running("engine", unread)
+        lag["engine"] = _lag(reader, _places(settings, journal))
+    problems += _told(_workers, settings, found)
     return Diagnosis(not problems, lag, problems)
 
 
@@ -144,19 +143,25 @@ def _places(settings: Settings, counts: dict[str, int]) -> list[Place]:
     return [(settings.topics.real(name), partition) for name, count in counts.items() for partition in range(count)]
 
 
-def _lag(reader: Reader, places: list[Place]) -> tuple[int | None, bool]:
-    """Records between a group's positions and the ends, and whether it never committed any."""
+def _lag(reader: Reader, places: list[Place]) -> int | None:
+    """Records between a group's positions and the ends; None where there is nothing to read from."""
     if not places:
-        return None, False
+        return None
     committed, stretches = reader.committed(places), reader.stretches(places)
     lag = 0
     for place, (begin, end) in stretches.items():
         position = committed[place]
         lag += max(0, end - max(begin, position if position is not None else begin))
-    return lag, all(position is None for position in committed.values()) and lag > 0
+    return lag
 
 
-def _not_running(who: str, unread: bool) -> list[Problem]:
-    if not unread:
-        return []
-    return [Problem(f"The {who} has never worked here, and there is work.", "Start a worker: ebb worker.")]
+def _workers(settings: Settings, found: dict[str, OnCluster]) -> Iterator[Problem]:
+    """Whether somebody is in each group. One that was killed counts until its session is over."""
+    if JOURNAL not in found or settings.kafka.embedded:  # the embedded broker does not describe groups
+        return
+    for half, group in (("ingest", group_of(settings.topic_prefix)), ("engine", engine_group(settings.topic_prefix))):
+        if not has_members(settings.kafka, group):
+            yield Problem(
+                f"No worker runs the {half} (nobody is in the consumer group {group}).",
+                f"Start one: ebb worker, or ebb worker --only {half}.",
+            )

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from agents.host.clients import KafkaSettings
 from agents.host.process import Refusal
@@ -24,6 +25,17 @@ class Stretch(NamedTuple):
 
     begin: int
     end: int
+
+
+def has_members(kafka: KafkaSettings, group: str) -> bool:
+    """Whether anybody is in a consumer group; one that was killed counts until its session is over.
+
+    Raises: KafkaException.
+    """
+    admin = AdminClient(kafka.confluent() | {"log_level": 0})
+    described = admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result(ANSWER_S + 5)
+    nobody = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN)
+    return described.state not in nobody
 
 
 class Reader:

@@ -12,15 +12,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import ConsumerGroupState
-from confluent_kafka.admin import AdminClient
-
 from agents.host.checks import LaneTopics, Topology, host_row, topology_of
 from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, POSITION_KEY, Fold, Message
 from agents.host.process import Refusal
 from agents.host.transactions import TransactionalWriter
-from agents.reading import Reader
+from agents.reading import Reader, has_members
 
 ANSWER_S: Final = 15.0
 TRANSACTION_S: Final = 600.0
@@ -88,9 +85,7 @@ async def _rebuild(kafka: KafkaSettings, topics: LaneTopics, topology: Topology,
 
 
 def _check_nobody_works(kafka: KafkaSettings, group: str) -> None:
-    admin = AdminClient(kafka.confluent() | {"log_level": 0})
-    described = admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result(ANSWER_S + 5)
-    if described.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
+    if has_members(kafka, group):
         raise Refusal(
             "A worker is running: stop every engine worker first, then rebuild. One that was killed or refused to "
             "start still counts until its session is over (EBB_SESSION_TIMEOUT_S)."

@@ -17,7 +17,7 @@ _COMMANDS: Final = {
     "worker": ("worker", "Run ingest and engine until SIGTERM."),
     "notifier": ("notifier", "Tell people what needs them, until SIGTERM."),
     "topics": ("topics", "Create or check the topics on a cluster."),
-    "rules": ("rules", "Check a rule set, or put one in force."),
+    "rules": ("rules", "Check, compare and explain rule sets, fit them to history, put one in force."),
     "record": ("record", "Write the journal, or inbound topics, to a Parquet file."),
     "import": ("import_", "Turn facts from files of your own into a recording."),
     "replay": ("replay", "Send a recording to the inbound topics of a test cluster."),

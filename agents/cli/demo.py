@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -81,26 +82,34 @@ def _tell(console: Any, result: Result, files: Files) -> None:
         f"{sum(result.counts.values()):,} records in all. Nothing is left over.\n",
         highlight=False,
     )
-    console.print(counts_table(result.counts))
+    console.print(counts_table(result.counts, console.width))
     recording, interventions = _shown(files.recording), _shown(files.interventions)
-    out = _shown(files.folder / "backtest")
+    out, ebb = _shown(files.folder / "backtest"), _ebb()
     console.print("\nWhat it left", style="bold")
-    console.print(f"  {recording}  the journal, {result.entries:,} entries", highlight=False)
-    console.print(f"  {interventions}  every intervention record, one a line", highlight=False)
+    console.print(f"  {recording}  the journal, {result.entries:,} entries", highlight=False, soft_wrap=True)
+    console.print(f"  {interventions}  every intervention record, one a line", highlight=False, soft_wrap=True)
     console.print("\nWhat to try next", style="bold")
     for line, about in (
         (f"head -1 {interventions} | python3 -m json.tool", "look at one"),
-        (f"ebb backtest {recording} --out {out}", "the same again from the recording,"),
+        (f"{ebb} backtest {recording} --out {out}", "the same again from the recording,"),
         (f"cmp {interventions} {out}/interventions.jsonl", "byte for byte"),
-        ("ebb demo --keep", "leave it running, and look at its metrics"),
+        (f"{ebb} demo --keep", "leave it running, and look at its metrics"),
     ):
-        console.print(f"  [bold]{line}[/bold]\n      {about}", highlight=False)
+        console.print(f"  {line}", style="bold", highlight=False, markup=False, soft_wrap=True)  # to be pasted
+        console.print(f"      {about}", highlight=False)
 
 
 def _tell_kept(console: Any, demo: Demo) -> None:
     console.print(f"\nStill running until Ctrl-C: metrics on http://127.0.0.1:{demo.port}/metrics", highlight=False)
     console.print("Other commands reach it with\n", highlight=False)
     console.print(f"  export EBB_BROKERS={demo.brokers} EBB_KAFKA_EMBEDDED=true\n", highlight=False)
+
+
+def _ebb() -> str:
+    """How to call ebb from here: by its name where the shell finds this one, else by its path."""
+    own = Path(sys.executable).parent / "ebb"
+    found = shutil.which("ebb")
+    return "ebb" if found is not None and Path(found).resolve() == own.resolve() else _shown(own)
 
 
 def _shown(path: Path) -> str:

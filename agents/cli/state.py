@@ -159,12 +159,14 @@ def _readable(value: Any, name: str = "") -> Any:
 
     from schemas.base import from_ms, instant_text
     from streams.rules import RULES_BY_CODE
+    from streams.state.record import HOUSEKEEPING, LIFE
 
     if isinstance(value, msgspec.Struct):
         return {field: _readable(getattr(value, field), field) for field in value.__struct_fields__}
     if isinstance(value, Mapping):
         if name == "timers":
-            rules = {code: rule.id for code, rule in RULES_BY_CODE.items()} | {0: "housekeeping"}
+            rules = {code: rule.id for code, rule in RULES_BY_CODE.items()}
+            rules |= {HOUSEKEEPING: "housekeeping", LIFE: "open episodes"}
             return {rules.get(code, _unlisted(code)): _readable(due, "due_ms") for code, due in value.items()}
         return {str(key): _readable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -195,4 +197,4 @@ def _print_lines(tree: dict[str, Any], indent: str) -> None:
                 click.echo(f"{indent}{name} {number}")
                 _print_lines(item, indent + "  ")
         elif value not in ({}, [], ""):
-            click.echo(f"{indent}{name:<24} {value}")
+            click.echo(f"{indent}{name:<26} {value}")

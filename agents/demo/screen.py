@@ -17,7 +17,10 @@ from rich.text import Text
 from schemas.base import from_ms
 from schemas.outbound import Intervention
 
-CHANGES: Final = ("opened", "evidence_added", "escalated", "resolved", "expired", "retracted")
+_CHANGES: Final = ("opened", "evidence_added", "escalated", "resolved", "expired", "retracted")
+_CLOSING: Final = ("resolved", "expired", "retracted")
+_WIDE: Final = 110  # columns of a terminal from which on each way of closing has a column of its own
+_AROUND: Final = 9  # lines of the picture beside rules and latest: frame, head, titles, blank lines, stage
 _COLOURS: Final = {"info": "dim", "notice": "cyan", "warning": "yellow", "high": "red", "critical": "bold red"}
 _LINE_EVERY_S: Final = 5.0
 
@@ -34,15 +37,20 @@ class Look(Protocol):
     stage: str
 
 
-def counts_table(counts: Mapping[tuple[str, str], int]) -> Table:
-    """Interventions by rule and change."""
-    changes = [change for change in CHANGES if change in {change for _, change in counts}] or ["opened"]
+def counts_table(counts: Mapping[tuple[str, str], int], width: int) -> Table:
+    """Interventions by rule and change; where `width` (columns) is small, the ways of closing share one column."""
+    seen = {change for _, change in counts}
+    columns: dict[str, tuple[str, ...]] = {change.replace("_", " "): (change,) for change in _CHANGES if change in seen}
+    if width < _WIDE:
+        columns = {name: one for name, one in columns.items() if one[0] not in _CLOSING}
+        columns |= {"closed": _CLOSING} if seen & set(_CLOSING) else {}
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("rule", min_width=28)
-    for change in changes:
-        table.add_column(change.replace("_", " "), justify="right", min_width=9)
+    for name in columns or {"opened": ()}:
+        table.add_column(name, justify="right", min_width=9)
     for rule in sorted({rule for rule, _ in counts}):
-        table.add_row(rule, *(f"{counts.get((rule, change), 0):,}" for change in changes))
+        sums = (sum(counts.get((rule, change), 0) for change in changes) for changes in columns.values())
+        table.add_row(rule, *(f"{count:,}" for count in sums))
     return table
 
 
@@ -57,7 +65,8 @@ def _latest(records: list[Intervention]) -> Table:
     return table
 
 
-def _draw(look: Look) -> RenderableType:
+def draw(look: Look, width: int, height: int) -> RenderableType:
+    """The picture of a moment, for a terminal of so many columns and lines."""
     share = look.sent / look.total if look.total else 0.0
     head = Table.grid(padding=(0, 2), expand=True)
     head.add_column(no_wrap=True)
@@ -71,8 +80,10 @@ def _draw(look: Look) -> RenderableType:
     )
     parts: list[RenderableType] = [head]
     if look.counts:
-        parts += [Text(), counts_table(look.counts), Text(), Text("latest, as a coordinator reads them", style="dim")]
-        parts.append(_latest(look.latest))
+        parts += [Text(), counts_table(look.counts, width)]
+        room = max(0, height - _AROUND - len({rule for rule, _ in look.counts}))
+        if room and look.latest:
+            parts += [Text(), Text("latest, as a coordinator reads them", style="dim"), _latest(look.latest[-room:])]
     parts.append(Text(look.stage, style="dim"))
     return Panel(Group(*parts), title="ebb demo", title_align="left", border_style="dim")
 
@@ -100,7 +111,7 @@ class Screen:
     def show(self, look: Look) -> None:
         """Show how it stands now."""
         if self._live is not None:
-            self._live.update(_draw(look))
+            self._live.update(draw(look, self.console.width, self.console.height))
             return
         now = time.monotonic()
         if look.stage != self._stage or now - self._line_at > _LINE_EVERY_S:
