@@ -97,7 +97,7 @@ def _observe(console: Console, screen: Screen, demo: Demo, pairs: int, answers: 
         with screen:
             result = demo.feed(list(facts(datetime.now(UTC), pairs)))
         console.print(f"{result.facts:,} facts were applied in {result.seconds:.0f} s.\n", highlight=False)
-        console.print(counts_table(result.counts))
+        console.print(counts_table(result.counts, console.width))
         time.sleep(_SETTLE_S)  # the last scrape, what is recorded of it, and the alerts
         _tell_alerts(console, prometheus)
         if answers is not None:
