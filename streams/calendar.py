@@ -11,7 +11,8 @@ has 23 or 25 hours where the clocks change, and none at all where a zone skipped
 
 *Profile time.* A profile s(t) with mean 1 says how busy each day is expected to be: a weekday pattern, and a value
 below 1 inside breaks. Its integral counts profile milliseconds; `WEEK_MS` of them are a profile-week. Detectors
-measure exposure in profile time. It is kept as an integer, so that stretches add up exactly however they are cut.
+measure exposure in profile time. It is kept as an integer, so that stretches add up exactly however they are cut. Where
+weekdays differ a day counts as one, whether the clocks change on it or not.
 """
 
 from bisect import bisect_left, bisect_right
@@ -30,13 +31,16 @@ FOREVER: Final = 1 << 62
 #: Profile values are whole thousandths.
 PERMILLE: Final = 1_000
 FLAT_WEEK: Final = (PERMILLE,) * 7
+#: A weekday's value times a day's, both in thousandths.
+_MILLION: Final = PERMILLE * PERMILLE
 
 Interval = tuple[int, int]
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_MS: Final = timedelta(milliseconds=1)
-_CHUNK_DAYS: Final = 120
+_KEPT_WEEKS: Final = 64
+_KEPT_LINES: Final = 128
 _CACHED_DAYS: Final = 20_000
 
 
@@ -212,13 +216,15 @@ class Calendar:
         "_aged",
         "_break_days",
         "_break_value",
-        "_first_day",
         "_instants",
-        "_last_day",
+        "_lines",
+        "_made_of",
         "_plain",
+        "_sums",
         "_ticks",
         "_values",
         "_week",
+        "_weekly",
         "breaks",
         "day_of",
         "day_start",
@@ -243,21 +249,37 @@ class Calendar:
         self.ends_ms = ends_ms
         days = union((day_number(date.fromisoformat(a)), day_number(date.fromisoformat(b)) + 1) for a, b in breaks)
         self.breaks: tuple[Interval, ...] = union((local.day_start(first), local.day_start(end)) for first, end in days)
+        self._made_of = (timezone, tuple(breaks), ends_ms)
         self._week = tuple(weekdays)
+        self._sums = tuple(sum(self._week[:weekday]) for weekday in range(7))
+        self._lines: dict[int, tuple[int, int, int, int]] = {}
+        self._weekly: dict[tuple[int, ...], Calendar] = {}
         self._break_days = days
         self._break_value = break_value
         self._aged: dict[tuple[int, int], int] = {}
-        # The profile is a broken line: from _instants[i] on it rises by _values[i] a millisecond, from _ticks[i].
+        # Where weekdays are alike the profile is a broken line: from _instants[i] on it rises by _values[i] a
+        # millisecond, from _ticks[i].
         self._instants: list[int] = []
         self._ticks: list[int] = []
         self._values: list[int] = []
-        self._first_day = self._last_day = 0
         self._plain = self._week == FLAT_WEEK
         for start, end in self.breaks if self._plain else ():
             before = self._ticks[-1] + PERMILLE * (start - self._instants[-1]) if self._ticks else PERMILLE * start
             self._instants += (start, end)
             self._ticks += (before, before + break_value * (end - start))
             self._values += (break_value, PERMILLE)
+
+    def in_week(self, weekdays: tuple[int, ...]) -> "Calendar":
+        """Give the same calendar with another weekday pattern (thousandths, mean 1,000)."""
+        if weekdays == self._week:
+            return self
+        found = self._weekly.get(weekdays)
+        if found is None:
+            if len(self._weekly) >= _KEPT_WEEKS:
+                self._weekly.clear()
+            timezone, breaks, ends_ms = self._made_of
+            found = self._weekly[weekdays] = calendar_of(timezone, breaks, ends_ms, weekdays, self._break_value)
+        return found
 
     def day_value(self, day: int) -> int:
         """Give the profile's value on a local day, weekdays apart, in thousandths: below 1,000 inside breaks only."""
@@ -284,11 +306,14 @@ class Calendar:
 
     def profile_ms(self, instant_ms: int) -> int:
         """Integrate the profile up to an instant, in profile milliseconds. Only differences mean anything."""
-        if self._plain:
-            if not self._instants:
-                return instant_ms
-        else:
-            self._cover(self.day_of(instant_ms))
+        if not self._plain:
+            found = self._lines.get(instant_ms // DAY_MS)
+            if found is None or not found[0] <= instant_ms < found[1]:
+                found = self._line_of(instant_ms)
+            start, end, before, rise = found
+            return (before + rise * (instant_ms - start) // (end - start)) // _MILLION
+        if not self._instants:
+            return instant_ms
         index = bisect_right(self._instants, instant_ms) - 1
         if index < 0:
             return (self._ticks[0] - PERMILLE * (self._instants[0] - instant_ms)) // PERMILLE
@@ -296,56 +321,61 @@ class Calendar:
 
     def instant_at(self, profile_ms: int) -> int:
         """Find the smallest instant at which `profile_ms` reaches a value that it gave; inverse of `profile_ms`."""
-        if self._plain:
-            if not self._instants:
-                return profile_ms
-        else:
-            self._reach(profile_ms * PERMILLE)
+        if not self._plain:
+            return self._instant_in_week(profile_ms)
+        if not self._instants:
+            return profile_ms
         wanted = profile_ms * PERMILLE
         index = bisect_left(self._ticks, wanted) - 1
         if index < 0:
             return self._instants[0] - (self._ticks[0] - wanted) // PERMILLE
         return self._instants[index] - (self._ticks[index] - wanted) // self._values[index]
 
-    def _reach(self, ticks: int) -> None:
-        """Extend the line until it holds the first day whose end reaches `ticks`."""
-        if not self._instants:
-            self._cover(0)
-        while self._ticks[-1] < ticks:
-            self._cover(self._last_day + 1)
-        while self._ticks[0] >= ticks:
-            self._cover(self._first_day - 1)
+    def _instant_in_week(self, profile_ms: int) -> int:
+        wanted = profile_ms * _MILLION
+        # Without breaks a day's number is at most three days and a week from its profile days; breaks make it later.
+        low, step = profile_ms // DAY_MS - 12, 32
+        while self._before(low + step) * DAY_MS < wanted:
+            low, step = low + step - 1, 2 * step
+        high = low + step - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._before(middle + 1) * DAY_MS >= wanted:
+                high = middle
+            else:
+                low = middle
+        start = self.day_start(high)
+        left = (wanted - self._before(high) * DAY_MS) * (self.day_start(high + 1) - start)
+        return start - (-left // (self._value(high) * DAY_MS))
 
-    def _cover(self, day: int) -> None:
-        """Extend the line, in whole chunks of days, until it holds `day` and the start of the day after it.
+    def _line_of(self, instant_ms: int) -> tuple[int, int, int, int]:
+        """Find the local day of an instant: its start and end, the profile before it, and by how much it rises."""
+        day = self.day_of(instant_ms)
+        before, rise = self._before(day) * DAY_MS, self._value(day) * DAY_MS
+        found = self.day_start(day), self.day_start(day + 1), before, rise
+        if len(self._lines) >= _KEPT_LINES:
+            self._lines.clear()
+        # By UTC day, of which a local day fills the most part: what is found must be looked at.
+        self._lines[instant_ms // DAY_MS] = found
+        return found
 
-        It begins at the first day asked for. That cannot change a result: days last whole seconds, so another first day
-        shifts the integral by a whole number, and only differences are used.
-        """
-        if not self._instants:
-            self._first_day = self._last_day = day
-            self._instants.append(self.day_start(day))
-            self._ticks.append(0)
-            self._values.append(0)
-        while day >= self._last_day:
-            for last in range(self._last_day, self._last_day + _CHUNK_DAYS):
-                value, end = self._value(last), self.day_start(last + 1)
-                self._values[-1] = value
-                self._ticks.append(self._ticks[-1] + value * (end - self._instants[-1]))
-                self._instants.append(end)
-                self._values.append(0)
-            self._last_day += _CHUNK_DAYS
-        while day < self._first_day:
-            for first in range(self._first_day - 1, self._first_day - 1 - _CHUNK_DAYS, -1):
-                value, start = self._value(first), self.day_start(first)
-                self._ticks.insert(0, self._ticks[0] - value * (self._instants[0] - start))
-                self._instants.insert(0, start)
-                self._values.insert(0, value)
-            self._first_day -= _CHUNK_DAYS
+    def _before(self, day: int) -> int:
+        """Add up the profile before a local day, in millionths of a day; a day counts as one however long it lasts."""
+        passed = self._of_weekdays(day) * PERMILLE
+        for first, end in self._break_days:
+            if day <= first:
+                break
+            inside = self._of_weekdays(min(day, end)) - self._of_weekdays(first)
+            passed -= inside * (PERMILLE - self._break_value)
+        return passed
+
+    def _of_weekdays(self, day: int) -> int:
+        # 1970-01-01 was a Thursday, weekday 3.
+        weeks, weekday = divmod(day + 3, 7)
+        return weeks * 7 * PERMILLE + self._sums[weekday]
 
     def _value(self, day: int) -> int:
-        # 1970-01-01 was a Thursday, weekday 3.
-        return self._week[(day + 3) % 7] * self.day_value(day) // PERMILLE
+        return self._week[(day + 3) % 7] * self.day_value(day)
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from streams.clock import DAY_MS
 from streams.rule import Rule, RuleParams, format_duration, parse_duration
 
+_LISTS: Final = (list, tuple)
 #: No duration in a rule file is longer.
 _LONGEST_MS: Final = 3_660 * DAY_MS
 #: Parameters that every rule has stand behind its own.
@@ -61,7 +62,7 @@ def written(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(written(each) for each in value) + "]"
     return f"{value}"
 
@@ -111,12 +112,12 @@ def _default(field: FieldInfo) -> str:
 def _item(field: FieldInfo) -> Any:
     """The type of one value, of a list that of its items."""
     kind = field.annotation
-    return get_args(kind)[0] if get_origin(kind) is list else kind
+    return get_args(kind)[0] if get_origin(kind) in _LISTS else kind
 
 
 def _metadata(field: FieldInfo) -> list[Any]:
     found = list(field.metadata)
-    if get_origin(field.annotation) is list:
+    if get_origin(field.annotation) in _LISTS:
         found += [
             each for part in getattr(_item(field), "__metadata__", ()) for each in getattr(part, "metadata", [part])
         ]
@@ -125,13 +126,15 @@ def _metadata(field: FieldInfo) -> list[Any]:
 
 def _unit(name: str, field: FieldInfo) -> str:
     kind = _item(field)
-    many = "list of " if get_origin(field.annotation) is list else ""
+    many = "list of " if get_origin(field.annotation) in _LISTS else ""
     if is_duration(field):
         return many + ("durations" if many else "duration")
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(written(each) for each in get_args(kind))
     if kind is float:
-        return many + ("share, 0 to 1" if "share" in name or "response_rate" in name else "number")
+        return many + (
+            "share, 0 to 1" if "share" in name or "response_rate" in name else "numbers" if many else "number"
+        )
     return many + {bool: "true or false", int: "whole number", str: "texts" if many else "text"}.get(kind, "value")
 
 
@@ -157,7 +160,7 @@ def _bounds(field: FieldInfo) -> str:
             sizes["max"] = each.max_length
     if sizes:
         few, most = sizes.get("min", 0), sizes.get("max")
-        thing = "of them" if get_origin(field.annotation) is list else "characters"
+        thing = "of them" if get_origin(field.annotation) in _LISTS else "characters"
         others.insert(0, f"{few} {thing}" if few == most else f"{few} to {most} {thing}")
     found = [text for value, text in sorted(lows)[-1:] if value or not is_duration(field)]
     found += [text for value, text in sorted(highs)[:1] if value != _LONGEST_MS or not is_duration(field)]

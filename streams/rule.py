@@ -16,6 +16,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from schemas.interventions import ActionCode, Audience, CauseLabel, RuleClass, SubjectType
+from streams.calendar import normalised_week
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.detectors.rate import Event
 from streams.fold.touched import NOBODY, Touched
@@ -74,6 +75,19 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     Field(ge=0, le=3_660 * DAY_MS, json_schema_extra={"format": "duration"}),
 ]
+
+
+def parse_week(value: object) -> tuple[float, ...]:
+    """Read a weekday profile, Monday first. Raises ValueError unless it is seven weights of at least 0, not all 0."""
+    if not isinstance(value, list | tuple) or not all(type(each) in (int, float) for each in value):
+        raise ValueError("a weekday pattern is a list of seven numbers, Monday first")
+    weights = tuple(float(each) for each in value)
+    normalised_week(weights)
+    return weights
+
+
+#: Seven weights, Monday first; only their ratios count.
+Week = Annotated[tuple[float, ...], BeforeValidator(parse_week), Field(min_length=7, max_length=7)]
 
 
 class RuleParams(BaseModel):

@@ -20,7 +20,7 @@ from agents.metrics import catalogue
 from agents.metrics.catalogue import Metric
 from streams.calendar import WEEK_MS, Calendar
 from streams.clock import DAY_MS, HOUR_MS
-from streams.detectors.rate import RateParams, RateStream, advance, mean_rate, reading
+from streams.detectors.rate import RateParams, RateStream, advance, mean_rate, paced, reading
 from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate.mixture import mean_weeks
 from streams.detectors.rate.passing import roll
@@ -165,7 +165,7 @@ def _detected(stream: RateStream, now_ms: int, calendar: Calendar, params: RateP
         samples.append(Sample(catalogue.BASELINE, "", rate / WEEK_S))
         samples.append(Sample(catalogue.EXPECTED_RATE, "", rate * stream.line.pairs / WEEK_S))
         if not stream.alarm_ms and at_ms > stream.line.at_ms:
-            roll(stream, at_ms, calendar)
+            roll(stream, at_ms, paced(stream, calendar, params))
     else:
         samples.append(Sample(catalogue.ANSWERED, "", rate))
     samples.append(Sample(catalogue.ALARM_LEVEL, "", mean_weeks(stream.risk) * WEEK_S))

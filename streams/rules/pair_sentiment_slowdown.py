@@ -17,7 +17,17 @@ from pydantic import Field
 import schemas.facts as f
 from streams.causes import cause_of_pair
 from streams.clock import DAY_MS
-from streams.detectors.rate import Event, RateParams, mean_rate, next_due_ms, relearn, set_pairs, start
+from streams.detectors.rate import (
+    Event,
+    RateParams,
+    RateStream,
+    follow,
+    mean_rate,
+    next_due_ms,
+    relearn,
+    set_pairs,
+    start,
+)
 from streams.rule import (
     NOTHING,
     Account,
@@ -29,6 +39,7 @@ from streams.rule import (
     Severity,
     Subject,
     Verdict,
+    Week,
     reach_out_actions,
 )
 from streams.slowdown import account, alarm_due_ms, feed
@@ -48,6 +59,10 @@ class PairSentimentSlowdownParams(RuleParams):
     answer_days: int = Field(
         default=7, ge=7, le=28, multiple_of=7, description="age in days at which a survey is judged"
     )
+    weekday_profile: Week = Field(
+        default=(1.0,) * 7,
+        description="how busy each weekday is, Monday first, while nothing is known of its program; only ratios count",
+    )
     lateness: Duration = Field(default=DAY_MS, description="how long the rule waits for facts under way")
 
 
@@ -62,6 +77,8 @@ def _detector(params: PairSentimentSlowdownParams) -> RateParams:
         high_after_ms=None,
         answer_days=params.answer_days,
         recover_on_submission=True,
+        weekday_profile=params.weekday_profile,
+        weekday_weight=None,
     )
 
 
@@ -98,7 +115,8 @@ class PairSentimentSlowdown(Rule):
             prior = None if program is None or program.surveys is not None else mean_rate(program, detector)
             at_ms = max(moment.ref.at_ms, view.program.starts_ms, view.observed_from_ms)
             stream = pair.sentiment = start(at_ms, 1, view.calendar, detector, prior)
-        return feed(stream, 1, view, detector, moment)
+        events = _follow_program(stream, view, detector, moment)
+        return events + feed(stream, 1, view, detector, moment)
 
     def relearn(self, view: View, subject: Subject, params: PairSentimentSlowdownParams, moment: Moment) -> None:
         pair = subject.record
@@ -154,3 +172,14 @@ class PairSentimentSlowdown(Rule):
             pair_ids=(subject.id,),
             participant_ids=tuple(member.id for member in pair.members),
         )
+
+
+def _follow_program(stream: RateStream, view: View, params: RateParams, moment: Moment) -> tuple[Event, ...]:
+    """At a submission of its own a pair takes over the weekday profile that its program has learned; never from
+    submissions that came after what is still to be judged."""
+    program = view.program.sentiment
+    if moment.touched.submission is None or program is None or program.weekdays is None:
+        return ()
+    if program.line.at_ms > moment.now_ms - params.lateness_ms:
+        return ()
+    return tuple(follow(stream, program.weekdays.week, moment.now_ms, view.calendar, params))

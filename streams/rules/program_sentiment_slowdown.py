@@ -20,7 +20,20 @@ from pydantic import Field
 import schemas.facts as f
 from streams.clock import DAY_MS
 from streams.detectors.rate import Event, RateParams, next_due_ms, relearn, start
-from streams.rule import NOTHING, Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
+from streams.rule import (
+    NOTHING,
+    Account,
+    Action,
+    Duration,
+    Moment,
+    Rule,
+    RuleParams,
+    Rung,
+    Severity,
+    Subject,
+    Verdict,
+    Week,
+)
 from streams.slowdown import account, alarm_due_ms, feed
 from streams.state.program import ProgramState
 from streams.view import View
@@ -38,6 +51,13 @@ class ProgramSentimentSlowdownParams(RuleParams):
     answer_days: int = Field(
         default=7, ge=7, le=28, multiple_of=7, description="age in days at which a survey is judged"
     )
+    weekday_profile: Week = Field(
+        default=(1.0,) * 7,
+        description="how busy each weekday is, Monday first, before anything is known; only ratios count",
+    )
+    weekday_weight: float = Field(
+        default=14.0, gt=0, le=1_000_000, description="how many submissions the weekday profile is worth"
+    )
     lateness: Duration = Field(default=DAY_MS, description="how long the rule waits for facts under way")
     high_after: Duration = Field(default=14 * DAY_MS, description="how long after the alarm it becomes high")
     recover_weeks: int = Field(default=4, ge=1, le=8, description="weeks of normal inflow that end it")
@@ -53,6 +73,8 @@ def detector_of(params: ProgramSentimentSlowdownParams) -> RateParams:
         prior_cv=params.prior_cv,
         lateness_ms=params.lateness,
         recover_weeks=params.recover_weeks,
+        weekday_profile=params.weekday_profile,
+        weekday_weight=params.weekday_weight,
         high_after_ms=params.high_after,
         answer_days=params.answer_days,
     )

@@ -14,6 +14,7 @@ something where a fact, an alarm or a judgement falls due, and extra calls chang
 
 from streams.detectors.rate.intake import (
     begin_surveys,
+    follow,
     relearn,
     set_pairs,
     submit,
@@ -23,7 +24,7 @@ from streams.detectors.rate.intake import (
 )
 from streams.detectors.rate.parameters import Alarm, Event, HighAfter, RateParams, Reading, Recovered
 from streams.detectors.rate.passing import advance
-from streams.detectors.rate.state import RateStream, fork, mean_rate, reading, start
+from streams.detectors.rate.state import RateStream, fork, mean_rate, paced, reading, start
 from streams.detectors.rate.timer import next_due_ms
 
 __all__ = [
@@ -36,9 +37,11 @@ __all__ = [
     "Recovered",
     "advance",
     "begin_surveys",
+    "follow",
     "fork",
     "mean_rate",
     "next_due_ms",
+    "paced",
     "reading",
     "relearn",
     "set_pairs",

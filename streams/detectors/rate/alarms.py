@@ -8,7 +8,7 @@ from streams.detectors.rate import surveys as survey_counts
 from streams.detectors.rate.exposure import KEEP_DAYS
 from streams.detectors.rate.learning import learn, settle_weeks
 from streams.detectors.rate.parameters import Alarm, Event, HighAfter, RateParams, Recovered, six_digits
-from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, reading, reset
+from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, paced, reading, reset
 
 _BATCH_WEEKS = 13.0
 #: Recovery: at least so many expected, and this share of them seen.
@@ -55,7 +55,7 @@ def _recovery_ms(stream: RateStream, calendar: Calendar, params: RateParams) -> 
 def watch(stream: RateStream, at_ms: int, calendar: Calendar, params: RateParams, events: list[Event]) -> None:
     """While an alarm is on: say that it got worse, or that it is over."""
     if not params.recover_on_submission and at_ms == _recovery_ms(stream, calendar, params):
-        lines.move(stream.line, at_ms, calendar)
+        lines.move(stream.line, at_ms, paced(stream, calendar, params))
         what = reading(stream, at_ms, calendar, params, params.recover_days)
         if what.expected >= _RECOVERY_EXPECTED and what.seen >= _RECOVERY_SHARE * what.expected:
             events.append(Recovered(at_ms, at_ms + params.lateness_ms, what))
@@ -97,4 +97,4 @@ def judge(stream: RateStream, at_ms: int, calendar: Calendar, params: RateParams
             baseline.waiting_events += answered
             if clock >= DIRECT_MS:
                 baseline.guard += baselines.GUARD_EXPECTED * baseline.rate * judged
-            learn(stream, answered, params)
+            learn(stream, answered, calendar, params)

@@ -7,10 +7,12 @@ from streams.clock import HOUR_MS
 from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate import exposure as lines
 from streams.detectors.rate import surveys as survey_counts
+from streams.detectors.rate.learning import learn_weekdays
 from streams.detectors.rate.mixture import CALM
 from streams.detectors.rate.parameters import Event, RateParams, Recovered
-from streams.detectors.rate.passing import advance, take, take_queue
-from streams.detectors.rate.state import RateStream, reading, reset, start
+from streams.detectors.rate.passing import advance, roll, take, take_queue
+from streams.detectors.rate.state import ARM_MS, RateStream, paced, reading, reset, start
+from streams.detectors.rate.weekdays import Weekdays
 
 #: Weeks that a dismissed alarm relearns from.
 _RELEARN_DAYS = 56
@@ -56,9 +58,28 @@ def set_pairs(
     if difference:
         instant = max(at_ms, now_ms - params.lateness_ms, stream.line.at_ms)
         if instant == stream.line.at_ms and not stream.queue:
-            lines.change(stream.line, pairs, calendar)
+            lines.change(stream.line, pairs, paced(stream, calendar, params))
         else:
             enqueue(stream, instant, 0, difference)
+    return events
+
+
+def follow(
+    stream: RateStream, week: tuple[int, ...] | None, now_ms: int, calendar: Calendar, params: RateParams
+) -> list[Event]:
+    """Tell a stream that does not learn it the weekday profile of its program; it holds from now minus lateness on.
+
+    Only to be called with a fact of the stream's own: an alarm that is already foretold must stay where it was. A
+    stream that does not test yet needs none.
+    """
+    events = advance(stream, now_ms, calendar, params)
+    known = None if stream.weekdays is None else stream.weekdays.week
+    if week is None or week == known or stream.alarm_ms or stream.surveys is not None or stream.line.clock < ARM_MS:
+        return events
+    horizon = now_ms - params.lateness_ms
+    if horizon > stream.line.at_ms:
+        roll(stream, horizon, paced(stream, calendar, params))
+    stream.weekdays = Weekdays(week)
     return events
 
 
@@ -74,7 +95,7 @@ def begin_surveys(stream: RateStream, now_ms: int, calendar: Calendar, params: R
     fresh = start(at_ms, pairs, calendar, params, params.prior_response_rate)
     stream.line, stream.baseline, stream.counts = fresh.line, fresh.baseline, fresh.counts
     stream.risk, stream.queue, stream.alarm_ms, stream.worsened = CALM, queue, 0, False
-    stream.weeks_seen, stream.surveys = fresh.weeks_seen, survey_counts.start()
+    stream.weeks_seen, stream.surveys, stream.weekdays = fresh.weeks_seen, survey_counts.start(), None
     return events
 
 
@@ -119,7 +140,7 @@ def survey_answered(
 def relearn(stream: RateStream, now_ms: int, calendar: Calendar, params: RateParams) -> list[Event]:
     """Obey "dismissed" or "false alarm": learn anew from the last 8 weeks, and start over without an alarm."""
     events = advance(stream, now_ms, calendar, params)
-    line = stream.line
+    line, calendar = stream.line, paced(stream, calendar, params)
     if now_ms - params.lateness_ms > line.at_ms:
         lines.move(line, now_ms - params.lateness_ms, calendar)
     end = calendar.day_of(line.at_ms - 1) + 1
@@ -129,6 +150,7 @@ def relearn(stream: RateStream, now_ms: int, calendar: Calendar, params: RatePar
     else:
         exposure = float(stream.surveys.judged.total(end - _RELEARN_DAYS, end))
     baselines.relearn(stream.baseline, params.shape, seen, exposure)
+    learn_weekdays(stream, calendar, params, every=True)
     reset(stream, calendar)
     return events
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Final, NamedTuple
 
+from streams.calendar import normalised_week
 from streams.clock import DAY_MS
 
 #: Mean weeks in a year: false alarms are tolerated by the year, thresholds are in weeks.
@@ -26,6 +27,9 @@ class RateParams:
         mute_ms: no alarm this long before the program ends.
         recover_on_submission: one submission ends the alarm (pair variant).
         daily_above: above so many expected a week, tests are made at local day ends only.
+        weekday_profile: what weekdays are like before anything is known, Monday first; scaled to mean 1.
+        weekday_weight: how many submissions that profile is worth beside those that a stream learns its own from; None
+            for a stream that is told its profile (`follow`).
     """
 
     far_per_year: float = 0.5
@@ -39,11 +43,15 @@ class RateParams:
     mute_ms: int = 14 * DAY_MS
     recover_on_submission: bool = False
     daily_above: float = 30.0
+    weekday_profile: tuple[float, ...] = (1.0,) * 7
+    weekday_weight: float | None = 14.0
     #: A, in weeks
     threshold: float = field(init=False)
     #: shape of the prior, 1 / cv²
     shape: float = field(init=False)
     recover_days: int = field(init=False)
+    #: `weekday_profile` in thousandths
+    week: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if not (
@@ -56,6 +64,9 @@ class RateParams:
             raise ValueError("answer_days is a positive multiple of 7, recover_weeks is 1 to 8")
         if self.lateness_ms < 0 or self.mute_ms < 0 or (self.high_after_ms is not None and self.high_after_ms < 0):
             raise ValueError("durations are not negative")
+        if self.weekday_weight is not None and not (isfinite(self.weekday_weight) and self.weekday_weight > 0):
+            raise ValueError("weekday_weight is positive")
+        object.__setattr__(self, "week", normalised_week(self.weekday_profile))
         object.__setattr__(self, "threshold", WEEKS_PER_YEAR / self.far_per_year)
         object.__setattr__(self, "shape", 1.0 / (self.prior_cv * self.prior_cv))
         object.__setattr__(self, "recover_days", 7 * self.recover_weeks)

@@ -12,7 +12,7 @@ from streams.detectors.rate.alarms import judge, own_instant, raise_alarm, watch
 from streams.detectors.rate.exposure import KEEP_DAYS, ExposureLine
 from streams.detectors.rate.learning import commit, forget_burst, learn, settle_weeks
 from streams.detectors.rate.parameters import Event, RateParams, Recovered
-from streams.detectors.rate.state import ARM_MS, ARM_WEEKS, DIRECT_MS, RateStream, reading, reset
+from streams.detectors.rate.state import ARM_MS, ARM_WEEKS, DIRECT_MS, RateStream, paced, reading, reset
 
 
 def advance(stream: RateStream, now_ms: int, calendar: Calendar, params: RateParams) -> list[Event]:
@@ -57,6 +57,7 @@ def _pass_quietly(
     line = stream.line
     if not line.pairs or to_ms <= line.at_ms:
         return False
+    calendar = paced(stream, calendar, params)
     end_ms, young = to_ms, False
     wait = next_commit(line)
     if wait is not None:
@@ -73,9 +74,9 @@ def _pass_quietly(
         arming = line.clock < ARM_MS
         roll(stream, end_ms, calendar)
         if arming:
-            forget_burst(stream)
+            forget_burst(stream, calendar, params)
         else:
-            commit(stream, params, 0.0)
+            commit(stream, calendar, params, 0.0)
     return young
 
 
@@ -90,7 +91,7 @@ def next_commit(line: ExposureLine) -> int | None:
 
 
 def roll(stream: RateStream, to_ms: int, calendar: Calendar) -> None:
-    """Move to an instant through a stretch without events."""
+    """Move to an instant through a stretch without events, by a calendar from `paced`."""
     line, baseline = stream.line, stream.baseline
     clock = line.clock
     weeks = lines.move(line, to_ms, calendar) / WEEK_MS
@@ -113,6 +114,7 @@ def take(
 ) -> None:
     """Take in what happened at an instant up to which everything else has been done."""
     frozen = bool(stream.alarm_ms)
+    calendar = paced(stream, calendar, params)
     if frozen or stream.surveys is not None:
         lines.move(stream.line, at_ms, calendar)
     else:
@@ -123,7 +125,7 @@ def take(
             settle_weeks(stream, day, calendar, params)
             stream.risk = mixture.after_events(stream.risk, submissions, baselines.dispersion(stream.baseline))
             stream.baseline.waiting_events += submissions
-            learn(stream, submissions, params)
+            learn(stream, submissions, calendar, params)
         stream.counts.add(day, submissions, KEEP_DAYS)
         if frozen and params.recover_on_submission:
             events.append(Recovered(at_ms, decided_ms, reading(stream, at_ms, calendar, params)))
@@ -137,6 +139,9 @@ def crossing(stream: RateStream, to_ms: int, at_fact: bool, calendar: Calendar, 
 
     Tests are made at whole minutes and at facts; where much is expected at local midnights, because hours of the day
     that the profile does not know would else raise false alarms.
+
+    Args:
+        calendar: from `paced`.
     """
     line, threshold = stream.line, params.threshold
     end_ms = to_ms if calendar.ends_ms is None else min(to_ms, calendar.ends_ms - params.mute_ms - 1)

@@ -6,11 +6,13 @@ from streams.calendar import WEEK_MS, Calendar
 from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate import exposure as lines
 from streams.detectors.rate import surveys as survey_counts
+from streams.detectors.rate import weekdays as weeks_of
 from streams.detectors.rate.baseline import Baseline
 from streams.detectors.rate.exposure import ExposureLine
 from streams.detectors.rate.mixture import CALM, Risk
 from streams.detectors.rate.parameters import RateParams, Reading, six_digits
 from streams.detectors.rate.surveys import Surveys
+from streams.detectors.rate.weekdays import Weekdays
 from streams.windows import DayCounts
 
 #: Clock weeks before the first test; a start burst is over by then.
@@ -40,6 +42,8 @@ class RateStream(Struct, array_like=True):
     weeks_seen: int = ARM_WEEKS + 1
     #: only in programs that record surveys
     surveys: Surveys | None = None
+    #: None in programs that record surveys, and for a stream that was never told a profile: the shipped one holds
+    weekdays: Weekdays | None = None
 
 
 def start(
@@ -53,7 +57,20 @@ def start(
     line = lines.start(at_ms, calendar)
     lines.change(line, pairs, calendar)
     prior = params.prior_rate if prior_rate is None else prior_rate
-    return RateStream(line, baselines.start(prior, params.shape), DayCounts())
+    learns = params.weekday_weight is not None
+    baseline = baselines.start(prior, params.shape)
+    return RateStream(line, baseline, DayCounts(), weekdays=Weekdays() if learns else None)
+
+
+def paced(stream: RateStream, calendar: Calendar, params: RateParams) -> Calendar:
+    """Give a program's calendar the weekday profile that is in force for a stream.
+
+    A survey is judged a whole number of weeks after it was sent, so there weekdays cancel and the calendar stays.
+    """
+    if stream.surveys is not None:
+        return calendar
+    weekdays = stream.weekdays
+    return calendar.in_week(params.week if weekdays is None or weekdays.week is None else weekdays.week)
 
 
 def mean_rate(stream: RateStream, params: RateParams) -> float:
@@ -65,7 +82,7 @@ def reading(
     stream: RateStream, at_ms: int, calendar: Calendar, params: RateParams, days: int = _WINDOW_DAYS
 ) -> Reading:
     """Compare expected with seen over the last local days up to an instant that the stream has not passed."""
-    line = stream.line
+    line, calendar = stream.line, paced(stream, calendar, params)
     last = calendar.day_of(at_ms - 1)
     first = max(line.start_day, last + 1 - days)
     rate = mean_rate(stream, params)
@@ -93,6 +110,8 @@ def reset(stream: RateStream, calendar: Calendar) -> None:
     baselines.forget_waiting(baseline)
     baseline.exposure_mark, baseline.clock_mark = line.exposure, line.clock
     stream.weeks_seen = max(stream.weeks_seen, (calendar.day_of(line.at_ms) - line.start_day) // 7 + 2)
+    if stream.weekdays is not None:
+        stream.weekdays.upto = max(stream.weekdays.upto, calendar.day_of(line.at_ms) - line.start_day + 1)
     if stream.surveys is not None:
         stream.surveys.waiting = 0
         stream.surveys.batch_clock = line.clock
@@ -122,4 +141,5 @@ def fork(stream: RateStream) -> RateStream:
         stream.worsened,
         stream.weeks_seen,
         None if stream.surveys is None else survey_counts.fork(stream.surveys),
+        None if stream.weekdays is None else weeks_of.fork(stream.weekdays),
     )

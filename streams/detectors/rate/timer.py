@@ -6,10 +6,11 @@ from streams.calendar import WEEK_MS, Calendar
 from streams.clock import DAY_MS
 from streams.detectors.rate import baseline as baselines
 from streams.detectors.rate import mixture
+from streams.detectors.rate import weekdays as weeks_of
 from streams.detectors.rate.alarms import own_instant
 from streams.detectors.rate.parameters import Event, RateParams
 from streams.detectors.rate.passing import crossing, next_commit, pass_time, roll, take_queue
-from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, fork
+from streams.detectors.rate.state import ARM_MS, DIRECT_MS, RateStream, fork, paced
 
 #: A bound that lies so far ahead is good enough: most streams hear something before it.
 _WORTH_WAITING_MS = DAY_MS
@@ -47,7 +48,7 @@ def next_due_ms(stream: RateStream, now_ms: int, calendar: Calendar, params: Rat
         # Facts that are dated ahead of now; looking again before them is always early enough.
         return ahead.queue[0][0] + params.lateness_ms
     if horizon > ahead.line.at_ms:
-        roll(ahead, horizon, calendar)
+        roll(ahead, horizon, paced(ahead, calendar, params))
     ends = _silence_ends(ahead, calendar, params)
     return None if ends is None else ends + params.lateness_ms
 
@@ -80,18 +81,30 @@ def _silence_at_least(stream: RateStream, now_ms: int, calendar: Calendar, param
         most = max(most, pairs)
     if not most:
         return None
+    calendar = paced(stream, calendar, params)
     here = calendar.profile_ms(line.at_ms)
     latest_ms = max(now_ms, line.at_ms) + DAY_MS
     weeks = (line.clock - baseline.clock_mark + calendar.profile_ms(latest_ms) - here) / WEEK_MS
     exposure = params.shape / baseline.prior + baseline.exposure * exp(-weeks * baselines.FADING)
     highest = baselines.quantile_30(params.shape + baseline.events + submissions) / exposure
-    new_weeks = max(0, (calendar.day_of(latest_ms) - line.start_day) // 7 - stream.weeks_seen)
+    latest_day = calendar.day_of(latest_ms)
+    new_weeks = max(0, (latest_day - line.start_day) // 7 - stream.weeks_seen)
     highest /= baselines.lowest_dispersion(baseline, new_weeks)
     if mixture.mean_weeks(stream.risk) >= params.threshold:
         return line.at_ms
     silence = max(0, ARM_MS - line.clock)
     silence += int(mixture.silence_at_least(stream.risk, highest * most, params.threshold) * WEEK_MS)
-    return calendar.instant_at(here + silence)
+    bound = calendar.instant_at(here + silence)
+    if stream.weekdays is not None:
+        young = next_commit(line)
+        if young is not None:
+            # The clock alone may change the weekday profile then.
+            bound = min(bound, calendar.instant_at(here + young))
+        queued = submissions - baseline.waiting_events
+        if queued and weeks_of.may_change(stream.weekdays, stream.counts, queued, line.start_day, latest_day, params):
+            # Whatever the profile becomes, a day cannot hold more than a whole week.
+            bound = min(bound, line.at_ms + silence // 7)
+    return bound
 
 
 def _silence_ends(stream: RateStream, calendar: Calendar, params: RateParams) -> int | None:
@@ -99,6 +112,7 @@ def _silence_ends(stream: RateStream, calendar: Calendar, params: RateParams) ->
     line = stream.line
     if not line.pairs:
         return None
+    calendar = paced(stream, calendar, params)
     rate = stream.baseline.rate * line.pairs / baselines.dispersion(stream.baseline)
     unarmed = max(0, ARM_MS - line.clock)
     wait = unarmed
@@ -107,6 +121,9 @@ def _silence_ends(stream: RateStream, calendar: Calendar, params: RateParams) ->
     here = calendar.profile_ms(line.at_ms)
     if unarmed or wait > _WORTH_SOLVING_MS:
         bound = calendar.instant_at(here + wait)
+        young = next_commit(line)
+        if young is not None and stream.weekdays is not None:
+            bound = min(bound, calendar.instant_at(here + young))
         muted = calendar.ends_ms is not None and bound >= calendar.ends_ms - params.mute_ms
         return None if muted else bound
     weeks = 1

@@ -29,7 +29,9 @@ from streams.detectors.rate.mixture import CALM, mean_weeks
 from tests.streams.detectors.simulation import START_MS, known, start_known
 
 PLAIN = calendar_of()
-PAIR = RateParams(far_per_year=0.1, prior_rate=0.35, high_after_ms=None, recover_on_submission=True)
+PAIR = RateParams(
+    far_per_year=0.1, prior_rate=0.35, high_after_ms=None, recover_on_submission=True, weekday_weight=None
+)
 
 
 def stored(stream: RateStream) -> RateStream:
