@@ -32,7 +32,7 @@ from aiokafka.errors import (
 log = logging.getLogger("ebb.host")
 
 LOOK_EVERY_S = 0.5
-FLOW_PATIENCE_S = 20.0
+FLOW_PATIENCE_S = 30.0
 _FINAL = (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,

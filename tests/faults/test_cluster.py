@@ -91,6 +91,7 @@ def test_dead_letters_that_cannot_be_written_stop_ingest_and_lose_nothing(
     def is_red() -> bool:
         return any("dead-letters has not acknowledged" in text for text in worker.report().get("reasons", []))
 
+    arena.until(lambda: sum(arena.oracle.ends(DEAD_LETTERS).values()) > 0, 240, "no dead letters")
     for _ in range(AWAY):
         with arena.fault("dead-letters not writable", 400):
             cluster.nodes[NODES - 1].kill()
