@@ -205,15 +205,13 @@ class Engine:
         judging, moment = self._judging, Moment(arrived_ms, self.state.clock.now_ms)
         view = judging.view(program_id)
         person = view.participant(participant_id)
-        left_behind = Touched(participants=tuple(partners_of(view, participant_id, person)) if person else ())
-        pair_ids = tuple(person.pair_ids) if person else ()
+        left_behind = NOBODY
+        if person is not None:
+            left_behind = Touched(tuple(person.pair_ids), tuple(partners_of(view, participant_id, person)))
         for rule, subject in erase(view, participant_id):
             lifecycle.close(rule, subject, judging.context(rule, view, moment), judging.out, "erased")
         judging.begin()
         judging.judge_touched(view, f.ParticipantChanged, left_behind, moment)
-        for pair_id in pair_ids:
-            if (pair := view.pair(pair_id)) is not None:
-                judging.wake_withheld(view, view.pair_key(pair_id), pair, moment)
         judging.follow_up(moment)
 
     def _progress(self, entry: ProgressEntry) -> bool:

@@ -23,7 +23,7 @@ from streams.rules import RULES, RULES_BY_ID, rule_of
 from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdownParams
 from streams.ruleset import RuleSet
 from streams.state.episode import Episode
-from streams.state.pair import PairState
+from streams.state.pair import PairState, Side
 from streams.state.participant import ParticipantState
 from streams.state.partition import Partition, Sweep
 from streams.state.record import NEVER, Record
@@ -85,6 +85,7 @@ _LISTENERS: Final[dict[str, tuple[Rule, ...]]] = {
 }
 
 
+_BOTH_SIDES: Final = Side.MENTOR | Side.MENTEE
 _ABSENCE: Final = tuple(rule.code for rule in RULES if rule.is_absence)
 
 
@@ -394,11 +395,14 @@ def _in_order(episodes: list[Episode], view: View) -> list[tuple[Rule, Episode]]
 
 
 def _all_active(view: View, pair: PairState) -> bool:
+    """Whether everybody in a pair is active, and both sides are there: where one was erased, nobody can be missed."""
+    sides = 0
     for member in pair.members:
+        sides |= member.side
         person = view.participant(member.id)
         if person is not None and not person.is_active:
             return False
-    return True
+    return sides == _BOTH_SIDES
 
 
 def _concerned(listener: Rule, view: View, key: bytes, record: Record) -> list[tuple[bytes, Record]]:

@@ -4,8 +4,11 @@ A line is a fact's fields plus `topic` and optional `arrived_at`:
 
     {"topic":"ratings","arrived_at":"2026-01-05T10:00:00Z","event_id":"e1","type":"rating.submitted", …}
 
+A `help.requested` has a `topic` of its own; where that stands in the place of the inbound topic (`"topic":"safety"`),
+it is taken for what it is, because its type says where it belongs.
+
 It may also carry the record as it would stand on the topic, in `key` and `value`; with a null value that is how a
-participant is erased, and it is the only way to give a `help.requested` its own `topic`:
+participant is erased:
 
     {"topic":"participants","key":"program/participant","value":null,"arrived_at":"2026-01-05T10:00:00Z"}
 
@@ -23,7 +26,7 @@ from msgspec import Raw, Struct
 
 from schemas.base import MAX_VALUE_BYTES, to_ms
 from schemas.codec import Accepted, Erasure, decode_fact
-from schemas.facts import BY_TOPIC, Moment
+from schemas.facts import BY_TOPIC, INBOUND_TOPIC_OF, Moment
 from schemas.rejections import Rejected, explain, read_strictly
 
 CLOCK: Final = "clock"
@@ -67,6 +70,7 @@ _NAMED: Final = msgspec.json.Decoder(_Named).decode
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _ENCODE: Final = msgspec.json.Encoder().encode
 _KEY_FIELDS: Final = {"programs": (), "pairs": ("pair_id",), "participants": ("participant_id",)}
+_HELP_TYPE: Final = b'"help.requested"'
 #: how most writers begin a line; what follows is the fact's own text, byte for byte
 _BEGINNING: Final = re.compile(rb'\s*\{\s*"topic"\s*:\s*"[a-z-]+"\s*,\s*(?:"arrived_at"\s*:\s*"[^"\\]*"\s*,\s*)?')
 
@@ -82,7 +86,7 @@ def read_arrival(line: bytes) -> Arrival | Rejected:
                 return Rejected("missing_field", "`arrived_at` is missing.")
             return _arrival(arrived_at, CLOCK, None, None)
         if topic not in BY_TOPIC:
-            return Rejected("unknown_value", "`topic` is no inbound topic.")
+            return _asked_for_help(line, arrived_at)
         if is_envelope:
             return _unpack(line, head)
         if arrived_at is None:
@@ -120,6 +124,17 @@ def _arrival(at: datetime, topic: str, key: bytes | None, value: bytes | None) -
     if arrived_ms < 0:
         return Rejected("bad_time", "A record cannot have arrived before 1970.")
     return Arrival(arrived_ms, topic, key, value)
+
+
+def _asked_for_help(line: bytes, at: datetime | None) -> Arrival | Rejected:
+    """Read a line whose `topic` is none of ours, which is in order where it is what help was asked about."""
+    if isinstance(strict := read_strictly(line), Rejected):
+        return strict
+    members = _MEMBERS(line)
+    if bytes(members.get("type", b"")) != _HELP_TYPE:
+        return Rejected("unknown_value", "`topic` is no inbound topic.")
+    members.pop("arrived_at", None)
+    return _arrival(at or _DATED(line).occurred_at, INBOUND_TOPIC_OF["help.requested"], b"", _ENCODE(members))
 
 
 def _unpack(line: bytes, head: _Head) -> Arrival | Rejected:

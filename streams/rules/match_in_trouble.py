@@ -90,10 +90,11 @@ class MatchInTrouble(Rule):
         recent = [sign for sign in signs if moment.at_ms - sign.ref.at_ms <= params.window]
         fresh = any(sign.ref == moment.ref for sign in signs)
         holds = are_different(recent) and _in_contact(pair, moment.at_ms)
-        if episode is None:
-            rung = 1 if holds else 0
-            return Verdict(rung, Severity.WARNING, fresh=fresh, origin=recent[-1].ref if recent else None)
         clear_ms = (signs[-1].ref.at_ms if signs else 0) + params.clear_after
+        if episode is None:
+            if not holds or clear_ms <= moment.at_ms:
+                return Verdict(0, Severity.WARNING, fresh=fresh, origin=recent[-1].ref if recent else None)
+            return Verdict(1, Severity.WARNING, look_ms=clear_ms, fresh=fresh, origin=recent[-1].ref)
         if clear_ms <= moment.at_ms:
             return Verdict(closes=True)
         if _takes_back(moment, episode.opened_ms) and not are_different(signs):

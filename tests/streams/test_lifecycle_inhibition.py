@@ -286,7 +286,7 @@ def test_waking_everywhere_may_be_cut_and_resumed_after_a_restart(
     assert cut_rows == rows
 
 
-def test_an_erased_inhibitor_wakes_what_it_withheld_at_once() -> None:
+def test_what_was_withheld_in_a_pair_resolves_at_once_when_the_silent_one_is_erased() -> None:
     story = Story()
     story.tell("pair.changed", "0d")
     story.tell("meeting.scheduled", "0d", participant_id="mentor", starts_at="2d")
@@ -298,4 +298,5 @@ def test_an_erased_inhibitor_wakes_what_it_withheld_at_once() -> None:
         pass
     story.decisions += story.engine.decisions()
     last = story.of("first_meeting.missing")[-1][1]
-    assert (last.change, last.delivery) == ("woken", "digest")
+    assert last.resolution is not None
+    assert (last.change, last.resolution.reason) == ("resolved", "subject_changed")

@@ -252,3 +252,13 @@ def test_an_erasure_closes_what_is_open_about_the_person() -> None:
     story.engine.erase("program", "mentee", START_MS + 2 * DAY_MS)
     story.decisions += story.engine.decisions()
     assert story.told(LOW)[-1] == (2, "resolved", "erased")
+
+
+def test_nobody_is_missed_in_a_pair_after_the_other_was_erased() -> None:
+    story = matched()
+    story.go("11d")
+    story.engine.erase("program", "mentee", START_MS + 12 * DAY_MS)
+    story.decisions += story.engine.decisions()
+    story.go("60d")
+    assert story.told(MISSING)[-1] == (12, "resolved", "subject_changed")
+    assert opened(story, "pair.quiet") == []

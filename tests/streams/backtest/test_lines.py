@@ -80,6 +80,9 @@ def test_a_request_for_help_keeps_its_own_topic_when_the_record_is_carried_as_it
     carried = accepted(json.dumps({"topic": "participant-activity", "value": value}).encode()).fact
     assert isinstance(carried, HelpRequested)
     assert carried.topic == "safety"
+    flat_too = accepted(json.dumps(value).encode()).fact
+    assert flat_too == carried
+    assert rejected(json.dumps(value | {"topic": "elsewhere"}).encode()).reason == "unknown_value"
 
 
 def test_a_line_of_the_clock_carries_nothing() -> None:
