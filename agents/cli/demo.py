@@ -53,7 +53,8 @@ def command(keep: bool) -> None:
             _tell_kept(console, demo)
             demo.wait()
     except (DemoError, StalledError) as error:
-        raise click.ClickException(f"The demo {error}" if str(error).startswith("stopped") else str(error)) from error
+        starts = ("stopped", "cannot write")
+        raise click.ClickException(f"The demo {error}" if str(error).startswith(starts) else str(error)) from error
     finally:
         demo.stop()
 

@@ -114,7 +114,13 @@ class Demo:
 
     def start(self) -> None:
         """Start broker, worker and watchers. Raises: DemoError."""
-        self._files.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._files.folder.mkdir(parents=True, exist_ok=True)
+            self._files.log.touch()
+        except OSError as error:
+            raise DemoError(
+                f"cannot write into {self._files.folder} ({error.strerror}): set EBB_DATA_DIR to another folder."
+            ) from error
         self._broker.start()
         for topic in CATALOGUE:
             self._broker.create_topic(topic.name, min(topic.partitions, PARTITIONS))
