@@ -175,7 +175,7 @@ def _send(
         if error is not None:
             refused.append(str(error))
 
-    options = {"linger.ms": 20, "enable.idempotence": True, "partitioner": "murmur2_random", "log_level": 2}
+    options = {"linger.ms": 20, "enable.idempotence": True, "partitioner": "murmur2_random", "log_level": 0}
     producer = Producer(kafka.confluent() | options)
     began, sent = time.monotonic(), 0
     for sent, record in enumerate(records, 1):

@@ -12,6 +12,8 @@ from typing import Any
 import click
 import msgspec
 
+from agents.cli.surroundings import check_new_file
+
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -38,8 +40,7 @@ def command(files: tuple[Path, ...], mappings: tuple[Path, ...], out: Path, as_j
     from agents.csv_facts import MappingError
     from agents.importing import import_lines
 
-    if out.exists():
-        raise click.BadParameter(f"{out} exists already", param_hint="--out")
+    check_new_file(out)
     try:
         lines = _lines(files, mappings)
         with _progress(lines.size, is_quiet=as_json) as told:
@@ -106,4 +107,5 @@ def _show(info: Any, importer: Any, out: Path, bad: Path, as_json: bool) -> None
     click.echo(f"{importer.facts:,} facts, {out.stat().st_size / 1e6:,.1f} MB.")
     if importer.bad:
         click.echo(f"{len(importer.bad):,} rows could not be used; {bad} lists them.")
-    click.echo(f"Next: ebb backtest {out} --out backtest")
+    if importer.facts:
+        click.echo(f"Next: ebb backtest {out} --out backtest")

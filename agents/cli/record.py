@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.cli.backtest_options import instant
+from agents.cli.surroundings import check_new_file
 
 if TYPE_CHECKING:
     from agents.recordings import RecordingInfo
@@ -65,10 +66,7 @@ def command(out: Path, begin: Bound, end: Bound, resume: Path | None, topics: st
     from agents.settings import SettingsError
     from streams.backtest.replay import ReplayError
 
-    if out.exists():
-        raise click.BadParameter(f"{out} exists already", param_hint="--out")
-    if not out.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {out.absolute().parent}", param_hint="--out")
+    check_new_file(out)
     if resume is not None and (begin is not None or topics is not None):
         raise click.UsageError("--resume says where to begin: leave out --from and --topics.")
     begun = time.monotonic()

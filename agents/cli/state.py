@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from agents.cli.surroundings import failures, json_option, load_settings, print_json, yes_option
+from agents.cli.surroundings import check_new_file, failures, json_option, load_settings, print_json, yes_option
 
 if TYPE_CHECKING:
     from agents.settings import Settings
@@ -108,8 +108,7 @@ def snapshot(out: Path, as_json: bool) -> None:
     from agents.recordings import RecordingError
     from agents.snapshots import take_snapshot
 
-    if out.exists():
-        raise click.BadParameter(f"{out} exists already", param_hint="--out")
+    check_new_file(out)
     settings = load_settings()
     with failures(settings):
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -28,6 +29,14 @@ def load_settings() -> Settings:
         return load()
     except SettingsError as error:
         raise click.UsageError("\n  ".join(("the settings cannot be used:", *error.problems))) from error
+
+
+def check_new_file(out: Path) -> None:
+    """End with exit code 2 unless `out` can be made: it must not exist, and its folder must."""
+    if out.exists():
+        raise click.BadParameter(f"{out} exists already", param_hint="--out")
+    if not out.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {out.absolute().parent}", param_hint="--out")
 
 
 def print_json(tree: Any) -> None:
