@@ -63,6 +63,6 @@ def test_a_demo_that_is_stopped_leaves_no_recording_and_says_so(files: Files) ->
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     demo = Demo(Files(tmp_path / "file" / "demo"), Screen(Console(file=io.StringIO())))
-    with pytest.raises(DemoError, match="cannot write into .*EBB_DATA_DIR"):
+    with pytest.raises(DemoError, match=r"cannot write into .*EBB_DATA_DIR"):
         demo.start()
     demo.stop()
