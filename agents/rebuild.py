@@ -155,6 +155,7 @@ def _missing(place: str, messages: list[Message], published: list[Any]) -> list[
     if last is None or messages[max(0, last + 1 - len(there)) : last + 1] != there:
         raise Refusal(
             f"{place} holds interventions that are not among the {len(messages):,} of the journal: other code or "
-            "another journal made them. Restore the state, or move the interventions away and rebuild: it publishes all."
+            "another journal made them. Restore the state, or move the interventions away and rebuild, which "
+            "publishes all."
         )
     return messages[last + 1 :]
