@@ -27,7 +27,10 @@ class Carryover(Struct, array_like=True):
 
 
 class ProgramState(Record, kw_only=True):
-    """State of one program; its id stands in the key. An unknown program is always-on, UTC, without breaks."""
+    """State of one program; its id stands in the key. An unknown program is always-on, UTC, without breaks.
+
+    What facts change stands last, and is stored in pieces of its own: see `streams.state.pieces`.
+    """
 
     known: bool = False
     changed_ms: int = 0
@@ -45,8 +48,7 @@ class ProgramState(Record, kw_only=True):
     safeguarding_contact_id: str | None = None
     ended: bool = False
     active_pairs: int = 0
-    #: detector of the whole program's submissions, from the start of the run on
-    sentiment: RateStream | None = None
+    #: since when the detector of submissions learns
     sentiment_since_ms: int = 0
     #: people whose state is active, or who are known from facts only
     active_people: int = 0
@@ -57,13 +59,8 @@ class ProgramState(Record, kw_only=True):
     watched: dict[int, str] = {}
     #: when the list of silent people was last drawn up
     listed_ms: int = 0
-    #: detector of the share of positive answers, and since when the tone has been good, 0 = it is not
-    tone: ShareStream | None = None
+    #: since when the tone has been good, 0 = it is not
     tone_good_ms: int = 0
-    #: what gaps between meetings are like
-    gaps: GapPool = field(default_factory=GapPool)
-    #: totals since the program was first heard of, for metrics
-    counted: Counted = field(default_factory=Counted)
     carryover: Carryover | None = None
     #: signs of a slump found at the last midnight (bits), and since when there have been too few of them, 0 = there
     #: are enough
@@ -73,3 +70,11 @@ class ProgramState(Record, kw_only=True):
     journal_partition: int = 0
     #: the highest number of an episode that is over and forgotten: later ones count on from it
     retired: int = 0
+    #: what gaps between meetings are like
+    gaps: GapPool = field(default_factory=GapPool)
+    #: totals since the program was first heard of, for metrics
+    counted: Counted = field(default_factory=Counted)
+    #: detector of the whole program's submissions, from the start of the run on
+    sentiment: RateStream | None = None
+    #: detector of the share of positive answers
+    tone: ShareStream | None = None
