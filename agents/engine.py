@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -12,7 +12,6 @@ from schemas.outbound import ce_source, decode_intervention
 from streams.engine import Engine
 from streams.outcome import Flush
 from streams.rules import RULES_BY_ID
-from streams.state.pieces import record_key
 
 #: One step in so many is timed: reading a clock for each would cost more than all other metrics together.
 TIMED_EVERY: Final = 64
@@ -66,10 +65,7 @@ class EngineFold:
         return self.engine.applied
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        self.engine.restore(rows)
-        for key, value in self.engine.state.table.stored():
-            if key[0] in b"gt" and _is_shown(key):
-                (self.programs if key[:1] == _PROGRAM else self.tones)[key] = value
+        self.engine.restore(self._noting(rows))
         self.clock_ms = self._flushed_clock_ms = self.engine.state.clock.now_ms
 
     def apply(self, offset: int, value: bytes) -> bool:
@@ -95,10 +91,7 @@ class EngineFold:
             rule = RULES_BY_ID.get(record.rule.id)  # a custom rule's news may come from the clock or a fact: not timed
             if record.change in _SPOKEN and rule is not None and not rule.is_absence:
                 done.arrivals_ms.append(message.timestamp_ms)
-        # A row may be a piece of a record; what is shown is made from the whole.
-        changed = dict.fromkeys(record_key(row[0])[0] for row in flush.rows if row[0][0] in b"gt")
-        stored = self.engine.state.table.stored_as
-        self._flushed += [(key, stored(key)) for key in changed if _is_shown(key)]
+        self._flushed += [row for row in flush.rows if row[0][0] in b"gt" and _is_shown(row[0])]
         return flush
 
     def committed(self) -> Done:
@@ -112,6 +105,13 @@ class EngineFold:
         self.clock_ms = self._flushed_clock_ms
         done, self._flushed, self._done = self._done, [], Done()
         return done
+
+    def _noting(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        for row in rows:
+            key, value = row
+            if key[0] in b"gt" and _is_shown(key):
+                (self.programs if key[:1] == _PROGRAM else self.tones)[key] = value
+            yield row
 
 
 def _is_shown(key: bytes) -> bool:

@@ -137,7 +137,6 @@ def _find(settings: Settings, program: str, key: bytes) -> dict[str, Any] | None
     from agents.reading import Reader
     from schemas.topics import STATE
     from streams.partitioner import partition_for
-    from streams.state.pieces import join, record_key
     from streams.state.table import decode_record
 
     name = settings.topics.real(STATE)
@@ -146,13 +145,11 @@ def _find(settings: Settings, program: str, key: bytes) -> dict[str, Any] | None
         if not count:
             raise Refusal(f"There is no topic {name} on this cluster: check the brokers and the topic prefix.")
         place = (name, partition_for(program.encode(), count))
-        pieces: dict[bytes, bytes] = {}
+        raw: bytes | None = None
         for message in reader.read(reader.stretches([place])):
-            record, piece = record_key(message.key())
-            if record == key:
-                pieces[piece] = message.value() or b""
-    raw = join(pieces.items())
-    return {"partition": place[1], **_readable(decode_record(key, raw))} if raw else None
+            if message.key() == key:
+                raw = message.value()
+    return None if raw is None else {"partition": place[1], **_readable(decode_record(key, raw))}
 
 
 def _readable(value: Any, name: str = "") -> Any:

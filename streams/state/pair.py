@@ -108,37 +108,36 @@ class Member(msgspec.Struct, array_like=True):
 class PairState(Record, kw_only=True):
     """State of one pair; `program_id` and `pair_id` stand in the key."""
 
-    # What facts change most often comes first, what is large and changes seldom last: see `streams.state.pieces`.
     phase: PairPhase = PairPhase.PROVISIONAL
     one_to_one: bool = True
+    changed_ms: int = 0  # occurred_at of the reference fact in force
+    first_seen_ms: int = 0
+    matched_ms: int = 0
+    reopened_ms: int = 0
+    closed_ms: int = 0
+    close_reason: str = ""
+    matched: FactRef | None = None
     members: list[Member] = []
+    held_count: int = 0
+    last_held_ms: int = 0
+    held: FactRef | None = None
     bookings: list[Booking] = []
     #: the last to speak in the pair (index into members, -1 = nobody) and when
     speaker: int = -1
     spoke_ms: int = 0
-    held_count: int = 0
-    last_held_ms: int = 0
-    #: of trouble, in the order of events, without those that whoever gave one has taken back by a good rating
-    signs: list[Sign] = []
-    close_reason: str = ""
-    reopened_ms: int = 0
-    closed_ms: int = 0
-    #: the highest number of an episode that is over and forgotten: later ones count on from it
-    retired: int = 0
+    #: digests of held meetings, so that a repeat is recognised for good: the newest, and how many full pages there are
+    held_seen: bytes = b""
+    held_pages: int = 0
     #: detector of the pair's own submissions, from its first one on
     sentiment: RateStream | None = None
     #: of meetings since the last held one, in the order of events
     postponed: list[Postponement] = []
-    changed_ms: int = 0  # occurred_at of the reference fact in force
-    first_seen_ms: int = 0
-    matched_ms: int = 0
-    matched: FactRef | None = None
-    held: FactRef | None = None
-    #: digests of held meetings, so that a repeat is recognised for good: the newest, and how many full pages there are
-    held_seen: bytes = b""
-    held_pages: int = 0
+    #: of trouble, in the order of events, without those that whoever gave one has taken back by a good rating
+    signs: list[Sign] = []
     #: detector of the rhythm of meeting, from the first held one on
     rhythm: RenewalStream | None = None
+    #: the highest number of an episode that is over and forgotten: later ones count on from it
+    retired: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -27,10 +27,7 @@ class Carryover(Struct, array_like=True):
 
 
 class ProgramState(Record, kw_only=True):
-    """State of one program; its id stands in the key. An unknown program is always-on, UTC, without breaks.
-
-    What facts change stands last, and is stored in pieces of its own: see `streams.state.pieces`.
-    """
+    """State of one program; its id stands in the key. An unknown program is always-on, UTC, without breaks."""
 
     known: bool = False
     changed_ms: int = 0
@@ -48,7 +45,8 @@ class ProgramState(Record, kw_only=True):
     safeguarding_contact_id: str | None = None
     ended: bool = False
     active_pairs: int = 0
-    #: since when the detector of submissions learns
+    #: detector of the whole program's submissions, from the start of the run on
+    sentiment: RateStream | None = None
     sentiment_since_ms: int = 0
     #: people whose state is active, or who are known from facts only
     active_people: int = 0
@@ -59,8 +57,13 @@ class ProgramState(Record, kw_only=True):
     watched: dict[int, str] = {}
     #: when the list of silent people was last drawn up
     listed_ms: int = 0
-    #: since when the tone has been good, 0 = it is not
+    #: detector of the share of positive answers, and since when the tone has been good, 0 = it is not
+    tone: ShareStream | None = None
     tone_good_ms: int = 0
+    #: what gaps between meetings are like
+    gaps: GapPool = field(default_factory=GapPool)
+    #: totals since the program was first heard of, for metrics
+    counted: Counted = field(default_factory=Counted)
     carryover: Carryover | None = None
     #: signs of a slump found at the last midnight (bits), and since when there have been too few of them, 0 = there
     #: are enough
@@ -70,11 +73,3 @@ class ProgramState(Record, kw_only=True):
     journal_partition: int = 0
     #: the highest number of an episode that is over and forgotten: later ones count on from it
     retired: int = 0
-    #: what gaps between meetings are like
-    gaps: GapPool = field(default_factory=GapPool)
-    #: totals since the program was first heard of, for metrics
-    counted: Counted = field(default_factory=Counted)
-    #: detector of the whole program's submissions, from the start of the run on
-    sentiment: RateStream | None = None
-    #: detector of the share of positive answers
-    tone: ShareStream | None = None

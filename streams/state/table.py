@@ -7,7 +7,6 @@ them go cold. Decoding what was encoded gives the same record back, so being hot
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -15,7 +14,6 @@ import msgspec
 from streams.state.history import Page
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
-from streams.state.pieces import NAMES, Cut, cutting, cutting_none, cutting_one, join, piece_key, record_key
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Head, Record
 from streams.state.source import SourceState
@@ -31,23 +29,8 @@ _KINDS: Final[dict[int, type[Record]]] = {
     ord("t"): Tally,
     ord("s"): SourceState,
 }
-#: Where records are cut into rows, see `streams.state.pieces`. To cut otherwise, change `NAMES` there.
-_CUTS: Final[dict[int, Cut]] = {
-    ord("p"): cutting_one("sentiment"),
-    ord("m"): cutting_none,
-    ord("g"): cutting(
-        {
-            "gaps": {},
-            "sentiment": {"counts": {}, "surveys": {"judged": {}}},
-            "tone": {"answers": {}, "totals": {}},
-        }
-    ),
-    ord("s"): cutting({"stream": {"facts": {}}}),
-}
 _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
 _decode_head = msgspec.msgpack.Decoder(Head).decode
-#: names of all pieces; the first has none
-_PLACES: Final = (b"", *NAMES)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -118,7 +101,7 @@ class Table:
         dirty: keys of what changed since the last flush; likewise.
     """
 
-    __slots__ = ("_by_program", "_cold", "_ends", "_otherwise", "dirty", "hot")
+    __slots__ = ("_by_program", "_cold", "dirty", "hot")
 
     def __init__(self) -> None:
         self._cold: dict[bytes, bytes] = {}
@@ -126,10 +109,6 @@ class Table:
         self.dirty: dict[bytes, None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
         self._by_program: dict[bytes, list[bytes]] | None = None
-        #: ends of the stored pieces of what is hot
-        self._ends: dict[bytes, tuple[int, ...]] = {}
-        #: what may be stored in other pieces than this code cuts, or is gone: key → names of those behind the first
-        self._otherwise: dict[bytes, tuple[bytes, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._cold) + sum(1 for key in self.dirty if key in self.hot and key not in self._cold)
@@ -145,9 +124,6 @@ class Table:
             if raw is None:
                 return None
             record = self.hot[key] = decode_record(key, raw)
-            cut = _CUTS.get(key[0])
-            if cut is not None:
-                self._ends[key] = cut(record, raw)
         return record
 
     def peek(self, key: bytes) -> Record | None:
@@ -158,8 +134,6 @@ class Table:
         return record
 
     def put(self, key: bytes, record: Record) -> None:
-        if key in self._cold and key not in self.hot:
-            self.get(key)  # how it is stored has to be known
         if self._by_program is not None and key not in self.hot and key not in self._cold:
             self._by_program.setdefault(key.partition(b"/")[0], []).append(key)
         self.hot[key] = record
@@ -169,12 +143,8 @@ class Table:
         self.dirty[key] = None
 
     def delete(self, key: bytes) -> None:
-        self.get(key)
-        raw, ends = self._cold.pop(key, None), self._ends.pop(key, None)
-        if raw is not None and ends is not None and key not in self._otherwise:
-            behind = zip(NAMES, pairwise((*ends, len(raw))), strict=False)
-            self._otherwise[key] = tuple(name for name, (start, end) in behind if end > start)
         self.hot.pop(key, None)
+        self._cold.pop(key, None)
         self.dirty[key] = None
 
     def keys(self, prefix: bytes) -> list[bytes]:
@@ -202,21 +172,7 @@ class Table:
                 yield key, record
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Fill an empty table from stored rows, in any order."""
-        cold, pieces = self._cold, dict[bytes, list[tuple[bytes, bytes]]]()
-        for row, raw in rows:
-            key, name = record_key(row)
-            if name:
-                pieces.setdefault(key, []).append((name, raw))
-            else:
-                cold[key] = raw
-        for key, behind in pieces.items():
-            cold[key] = join((*behind, (b"", cold[key])))
-        for key in cold:
-            if key[0] in _CUTS:
-                names = tuple(name for name, _ in pieces.get(key, ()))
-                if not names or not set(names).issubset(NAMES):
-                    self._otherwise[key] = names
+        self._cold.update(rows)
         self._by_program = None
 
     def items(self) -> Iterator[tuple[bytes, Record]]:
@@ -234,63 +190,22 @@ class Table:
                 raise newer(head.v)
             yield key, head
 
-    def stored_as(self, key: bytes) -> bytes | None:
-        """A record as it was last encoded."""
-        return self._cold.get(key)
-
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
         """Every record as it was last encoded; what has changed since is not in it."""
         return iter(self._cold.items())
 
     def flush(self) -> list[tuple[bytes, bytes | None]]:
-        """Encode what changed; None marks a deleted record, or a piece that is there no more."""
+        """Encode what changed; None marks a deleted record."""
         rows: list[tuple[bytes, bytes | None]] = []
         hot, cold = self.hot, self._cold
         for key in self.dirty:
             record = hot.get(key)
             if record is None:
                 rows.append((key, None))
-                rows += [(piece_key(key, name), None) for name in self._otherwise.pop(key, ())]
-                continue
-            raw = _encode(record)
-            if key[0] in _CUTS:
-                self._write(key, record, raw, rows)
-            elif raw != cold.get(key):
-                cold[key] = raw
+            else:
+                raw = cold[key] = _encode(record)
                 rows.append((key, raw))
         self.dirty = {}
         if len(hot) > HOT_LIMIT:
-            self.hot, self._ends = {}, {}
+            self.hot = {}
         return rows
-
-    def _write(self, key: bytes, record: Record, raw: bytes, rows: list[tuple[bytes, bytes | None]]) -> None:
-        """Write those pieces of a record that are not stored as they are now."""
-        stored, before = self._cold.get(key), self._ends.get(key)
-        if raw == stored and key not in self._otherwise:
-            return
-        ends = _CUTS[key[0]](record, raw)
-        self._cold[key], self._ends[key] = raw, ends
-        if stored is None or before is None or key in self._otherwise:
-            self._write_anew(key, raw, ends, rows)
-            return
-        if ends[0] == len(raw) and before[0] == len(stored):
-            rows.append((key, raw))  # the most common case: one piece before and after
-            return
-        start = start_before = 0
-        for name, end, end_before in zip(_PLACES, (*ends, len(raw)), (*before, len(stored)), strict=False):
-            if end > start or end_before > start_before:
-                piece = raw[start:end]
-                if piece != stored[start_before:end_before]:
-                    rows.append((piece_key(key, name), piece or None))
-            start, start_before = end, end_before
-
-    def _write_anew(
-        self, key: bytes, raw: bytes, ends: tuple[int, ...], rows: list[tuple[bytes, bytes | None]]
-    ) -> None:
-        """Write all pieces of a record of which nothing is stored, or not in these."""
-        gone = dict.fromkeys(self._otherwise.pop(key, ()))
-        for name, (start, end) in zip(_PLACES, pairwise((0, *ends, len(raw))), strict=False):
-            if end > start:
-                rows.append((piece_key(key, name), raw[start:end]))
-                gone.pop(name, None)
-        rows += [(piece_key(key, name), None) for name in gone]
