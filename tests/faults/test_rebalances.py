@@ -51,7 +51,7 @@ def test_rebalance_during_recovery(new_arena: NewArena) -> None:
         arena.wait_ready(other)
         with arena.fault("rebalance in mid-recovery"):
             sleeper.kill()
-            sleeper.start(failpoint=f"mid_recovery:{arena.dice.randint(1, 3)}:stop")
+            sleeper.start(failpoint=f"mid_recovery:{arena.dice.randint(1, 2)}:stop")
             sleeper.wait_state("T")
             if number % 3 == 0:
                 other.kill()
