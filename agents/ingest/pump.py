@@ -229,8 +229,8 @@ class Pump:
         if self._under_way is None or self._unit is None:
             return
         task, unit = self._under_way, self._unit
+        await task  # still under way for `problems`: this is where a worker waits whose writes are not acknowledged
         self._under_way = self._unit = None
-        await task
         self._sources.settled(unit, self._options.now_ms())
         for topic, records in unit.counts.items():
             self._observer.forwarded(topic, records)
