@@ -128,6 +128,7 @@ async def _fall_silent(member: Member) -> None:
     coordinator = thread._ensure_consumer()._coordinator
 
     def cut() -> None:
+        thread._keeper.cancel()  # which would end the process, as it should where nobody stopped anything on purpose
         coordinator._coordination_task.cancel()
         coordinator._heartbeat_task.cancel()
 
