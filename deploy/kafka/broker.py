@@ -39,6 +39,8 @@ _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
 _ADMIN_TIMEOUT_S = 15.0
 _LOG_TAIL_LINES = 15
+_NEVER_MS = str(365 * 24 * 3_600_000)
+_NO_RETENTION = {"log.initial.task.delay.ms": _NEVER_MS, "log.retention.check.interval.ms": _NEVER_MS}
 
 
 class KafkaBrokerError(RuntimeError):
@@ -82,6 +84,7 @@ class KafkaBroker:
         data: Path | None = None,
         environment: Mapping[str, str] | None = None,
         cluster_id: str | None = None,
+        retention: bool = False,
     ) -> None:
         """Prepare, without starting.
 
@@ -92,12 +95,14 @@ class KafkaBroker:
             heap: size of the Java heap, as in -Xmx.
             data: folder for logs and metadata, kept after `stop`; a temporary one, removed by `stop`, when None.
             cluster_id: of the cluster it is a node of; a new one when None.
+            retention: remove records that are older than their topic keeps them. Tests and examples write records of
+                past years, which would go in mid-run: 30 s after the start, then every 5 minutes.
             environment: variables added to ours for the broker's process; may be changed between `kill` and `restart`.
         """
         self.port = free_port() if port is None else port
         self._controller_port = free_port()
         self._secure_port = free_port() if secure else None
-        self._properties = dict(properties or {})
+        self._properties = ({} if retention else _NO_RETENTION) | dict(properties or {})
         self._heap = heap
         self.environment = dict(environment or {})
         self._cluster_id = cluster_id or new_cluster_id()
@@ -370,7 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
-    broker = KafkaBroker(port=options.port, data=options.data, heap=options.heap)
+    broker = KafkaBroker(port=options.port, data=options.data, heap=options.heap, retention=True)
     try:
         print("Starting Kafka (the first time on a machine, its jars are downloaded) ...", flush=True)
         with broker:

@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def _start() -> KafkaBroker:
     """A broker whose cleaner looks five times a second, and retention twice."""
     often = {"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "500"}
-    return start_kafka(KafkaBroker(properties=often, environment=SHORT_LIVED))
+    return start_kafka(KafkaBroker(properties=often, environment=SHORT_LIVED, retention=True))
 
 
 @pytest.fixture(scope="session")
