@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "precision.md"
 CAUTIOUS: Final = ROOT / "deploy" / "rulesets" / "cautious.toml"
 LIMIT: Final = 5
+_OF_PAIRS: Final = frozenset(rule.id for rule in RULES if rule.subject == "pair")
 
 
 class Case(NamedTuple):
@@ -93,7 +94,8 @@ def _lines(results: list[Result]) -> Iterator[str]:
     yield "Written by `make precision`; every figure follows from a seed. What the words mean:"
     yield ""
     yield "- *sent*: interventions about pairs and people that go to a coordinator by themselves, each counted once,"
-    yield f"  when first sent; our limit is {LIMIT} per 50 pairs and month."
+    yield f"  when first sent; our limit is {LIMIT} per 50 pairs and month. *Of pairs*: those of rules whose subject is"
+    yield "  the pair itself, not one of its members (`rating.low`, `rating.dropped`) or a person."
     yield "- *right*: a pair it names was in trouble then. *chance*: share of pair-time in trouble, what a rule that"
     yield "  speaks at random would have. *recall*: failing pairs named in time, before the relationship was over;"
     yield "  *lead*: median days before that."
@@ -101,13 +103,15 @@ def _lines(results: list[Result]) -> Iterator[str]:
     yield ""
     yield "## All that is sent"
     yield ""
-    yield "| platform | rule set | per 50 pairs and month | sent | right | chance | recall | median lead |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| platform | rule set | per 50 pairs and month | of pairs | sent | right | chance | recall | median lead |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for each in results:
         found = each.score
         total = found.overall
+        about_pairs = sum(one.said for one in found.rules if one.rule in _OF_PAIRS)
         yield (
-            f"| {each.case.heading} | {_name(each)} | {found.per_50_pairs_and_month:.2f} | {total.said:,} "
+            f"| {each.case.heading} | {_name(each)} | {found.per_50_pairs_and_month:.2f} "
+            f"| {50.0 * about_pairs / found.pair_months:.2f} | {total.said:,} "
             f"| {total.right:,} ({_share(total.precision)}) | {found.base_rate:.0%} "
             f"| {total.caught:,} of {total.failing:,} ({_share(total.recall)}) | {_days(total)} |"
         )
