@@ -60,7 +60,8 @@ def main() -> None:
     if os.environ.get("BENCH_RULES") == "four":
         fold_of = _with_four_rules(fold_of, prefix)
     topics = pair_topics(prefix, os.environ.get("BENCH_JOURNAL"))
-    host_lanes(app, fold_of, kafka=kafka, topics=topics, observer=_Observer(folds))
+    observer = _Observer(folds)
+    observer.lanes = host_lanes(app, fold_of, kafka=kafka, topics=topics, observer=observer)
     if "BENCH_PROFILE" not in os.environ:
         run_apps(app)
     profiler = cProfile.Profile()

@@ -56,7 +56,7 @@ def recovery(module: str, brokers: str, prefix: str, journal: str, folder: Path,
 
 def run(session: Session) -> Part:
     """Measure the pair job, `host` in the results."""
-    records, rounds = (150_000, 2) if session.is_quick else (1_000_000, 5)
+    records, rounds = (800_000, 2) if session.is_quick else (1_000_000, 5)
     session.broker.create_topic(JOURNAL, PARTITIONS, {"retention.ms": "-1"})
     bare.fill(session.brokers, JOURNAL, records)
 

@@ -20,6 +20,7 @@ from agents.host.checks import LaneTopics
 from agents.host.chunks import make_app
 from agents.host.clients import KafkaSettings, SaslMechanism
 from agents.host.lane import LaneOptions
+from agents.host.lanes import Lanes
 from agents.host.observer import SilentObserver
 from agents.host.worker import host_lanes, run_apps
 from benchmarks.pair_job import PairFold
@@ -38,11 +39,21 @@ def pair_topics(prefix: str, journal: str | None = None) -> LaneTopics:
 
 
 class LoudObserver(SilentObserver):
-    """Says what happened, for whoever reads the log of the process."""
+    """Says what happened, for whoever reads the log of the process.
+
+    Attributes:
+        lanes: set once they are made; a commit says how many entries all of them together have applied by then.
+    """
+
+    lanes: Lanes
 
     def committed(self, partition: int, entries: int, rows: int, interventions: int, seconds: float) -> None:
         moment, cpu = time.monotonic(), time.process_time()
-        log.info("committed %d %d %d %d %.4f %.6f %.6f", partition, entries, rows, interventions, seconds, moment, cpu)
+        applied = sum(lane.applied + 1 for lane in self.lanes.open_lanes.values())
+        log.info(
+            "committed %d %d %d %d %.4f %d %.6f %.6f",
+            partition, entries, rows, interventions, seconds, applied, moment, cpu,
+        )  # fmt: skip
 
     def recovered(self, partition: int, rows: int, seconds: float) -> None:
         log.info("recovered %d %d %.4f", partition, rows, seconds)
@@ -80,13 +91,14 @@ def main() -> None:
         f"{prefix}ebb-engine", kafka, data_dir=Path(tempfile.gettempdir()) / "ebb-pair", session_timeout_s=session_s
     )
     slice_messages = int(os.environ["PAIR_SLICE"]) if "PAIR_SLICE" in os.environ else None
-    host_lanes(
+    observer = LoudObserver()
+    observer.lanes = host_lanes(
         app,
         lambda _partition: PairFold(slice_messages),
         kafka=kafka,
         topics=pair_topics(prefix, os.environ.get("BENCH_JOURNAL")),
         options=LaneOptions(unit_records=int(os.environ.get("PAIR_CUT", "20000"))),
-        observer=LoudObserver(),
+        observer=observer,
     )
     run_apps(app)
 

@@ -122,7 +122,7 @@ def _between(commits: list[Commit], begin: float, end: float) -> tuple[int, floa
     inside = [each for each in commits if begin <= each.moment <= end]
     if len(inside) < 2:
         raise RuntimeError("the processes hardly worked at the same time")
-    return sum(each.entries for each in inside[1:]), inside[-1].cpu - inside[0].cpu
+    return inside[-1].applied - inside[0].applied, inside[-1].cpu - inside[0].cpu
 
 
 def run_backlog(session: Session) -> Part:

@@ -7,7 +7,6 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
-from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,20 +16,24 @@ _POLL_S: Final = 0.2
 
 
 class Commit(NamedTuple):
-    """One commit as the worker logged it; moment and CPU are the process's own clocks, in seconds."""
+    """One commit as the worker logged it; moment and CPU are the process's own clocks, in seconds.
+
+    `applied` are the entries all partitions of the process had applied at that moment, committed or not.
+    """
 
     entries: int
     rows: int
     interventions: int
     seconds: float
+    applied: int
     moment: float
     cpu: float
 
 
 def commits_in(log: str) -> list[Commit]:
     """Read the `committed` lines of a log (`benchmarks.pair_worker.LoudObserver`)."""
-    found = re.findall(r"committed \d+ (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)\n", log)
-    return [Commit(int(a), int(b), int(c), float(d), float(e), float(f)) for a, b, c, d, e, f in found]
+    found = re.findall(r"committed \d+ (\d+) (\d+) (\d+) ([\d.]+) (\d+) ([\d.]+) ([\d.]+)\n", log)
+    return [Commit(int(a), int(b), int(c), float(d), int(e), float(f), float(g)) for a, b, c, d, e, f, g in found]
 
 
 def drain(
@@ -48,7 +51,7 @@ def drain(
     """Run `python -m module BROKERS PREFIX` until it has committed `records` entries, then end it in order.
 
     Args:
-        skip: entries that are warm-up; counted from the first commit that reaches them.
+        skip: entries that are warm-up; counted from the first commit after which they are applied.
 
     Raises: RuntimeError, with the end of its log, when it fails or takes too long.
     """
@@ -70,20 +73,25 @@ def drain(
 
 
 def counted(commits: list[Commit], skip: int) -> dict[str, float]:
-    """Rate and CPU from the first commit that reaches `skip` entries, or else the last but one, to the last.
+    """Rate and CPU from the first commit at which `skip` entries are applied, or else the last but one, to the last.
 
-    Raises: ValueError when everything was committed at once.
+    What was applied counts, not what was committed: at a commit of one partition the others have work done that they
+    commit later, and it was not done after that moment.
+
+    Raises: RuntimeError when everything was applied before the first commit.
     """
     if len(commits) < 2:
-        raise ValueError("one commit is no stretch to measure")
-    reached = list(accumulate(each.entries for each in commits))
-    begin = min(bisect_left(reached, skip), len(commits) - 2)
+        raise RuntimeError("one commit is no stretch to measure")
+    begin = min(bisect_left([each.applied for each in commits], skip), len(commits) - 2)
     first, last, rest = commits[begin], commits[-1], commits[begin + 1 :]
-    entries = sum(each.entries for each in rest)
+    entries = last.applied - first.applied
+    if not entries:
+        raise RuntimeError("all was applied before the first commit: the load is too small to measure")
     return {
         "rate": entries / (last.moment - first.moment),
         "cpu_us": (last.cpu - first.cpu) / entries * 1e6,
         "entries": entries,
+        "committed": sum(each.entries for each in rest),
         "commits": len(rest),
         "rows": sum(each.rows for each in rest),
         "interventions": sum(each.interventions for each in rest),

@@ -115,7 +115,7 @@ def _ours(results: Results) -> Iterator[str]:
         above = f"; {fails:,.0f} a second do not hold" if fails else ""
         yield f"One worker on one CPU sustains **{holds:,.0f} facts a second**{above}.\n"
     if part := live.get("engine"):
-        written, facts = middle(part, "engine", "rows"), middle(part, "engine", "entries")
+        written, facts = middle(part, "engine", "rows"), middle(part, "engine", "committed")
         commits, seconds = middle(part, "engine", "commits"), middle(part, "engine", "commit_s")
         if written and facts and commits and seconds is not None:
             yield (

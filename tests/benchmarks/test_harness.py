@@ -12,28 +12,30 @@ from benchmarks.live import Loaded
 from benchmarks.profiles import area_of, figures
 
 
-def _commit(entries: int, moment: float, cpu: float) -> Commit:
-    return Commit(entries, 10, 1, 0.5, moment, cpu)
+def _commit(entries: int, applied: int, moment: float, cpu: float) -> Commit:
+    return Commit(entries, 10, 1, 0.5, applied, moment, cpu)
 
 
 def test_commits_are_read_from_a_log() -> None:
-    log = "noise\n12:00 INFO committed 3 1000 500 20 0.2500 12.500000 1.250000\nrecovered 3 10 0.1\n"
-    assert commits_in(log) == [Commit(1_000, 500, 20, 0.25, 12.5, 1.25)]
+    log = "noise\n12:00 INFO committed 3 1000 500 20 0.2500 4000 12.500000 1.250000\nrecovered 3 10 0.1\n"
+    assert commits_in(log) == [Commit(1_000, 500, 20, 0.25, 4_000, 12.5, 1.25)]
 
 
-def test_counting_begins_at_the_commit_that_ends_the_warm_up() -> None:
-    commits = [_commit(100, 1.0, 0.5), _commit(100, 2.0, 0.6), _commit(300, 4.0, 0.9)]
+def test_counting_begins_at_the_commit_that_ends_the_warm_up_and_counts_what_was_applied_after_it() -> None:
+    commits = [_commit(100, 120, 1.0, 0.5), _commit(100, 200, 2.0, 0.6), _commit(300, 500, 4.0, 0.9)]
     assert counted(commits, 150) == {
-        "rate": 150.0, "cpu_us": pytest.approx(1_000.0), "entries": 300, "commits": 1, "rows": 10, "interventions": 1,
-        "commit_s": 0.5,
+        "rate": 150.0, "cpu_us": pytest.approx(1_000.0), "entries": 300, "committed": 300, "commits": 1, "rows": 10,
+        "interventions": 1, "commit_s": 0.5,
     }  # fmt: skip
-    assert counted(commits, 0)["entries"] == 400
+    assert counted(commits, 0)["entries"] == 380
     assert counted(commits, 450)["entries"] == 300
 
 
-def test_one_commit_is_no_stretch_to_measure() -> None:
-    with pytest.raises(ValueError, match="one commit"):
-        counted([_commit(100, 1.0, 0.5)], 0)
+def test_a_load_that_is_through_before_the_first_commit_is_not_measured() -> None:
+    with pytest.raises(RuntimeError, match="one commit"):
+        counted([_commit(100, 100, 1.0, 0.5)], 0)
+    with pytest.raises(RuntimeError, match="too small"):
+        counted([_commit(100, 200, 1.0, 0.5), _commit(100, 200, 1.1, 0.6)], 0)
 
 
 def _loaded(latency_ms: list[float], expected: int) -> Loaded:
