@@ -170,11 +170,24 @@ def wait_until_it_answers(session: Session, topics: Topics, process: subprocess.
         if time.monotonic() > deadline or process.poll() is not None:
             raise RuntimeError("the worker did not answer")
     consumer.close()
+    settle(session, topics, process)
+
+
+def settle(session: Session, topics: Topics, process: subprocess.Popen[bytes]) -> None:
+    """Wait until little is left to do, so that one load does not begin with what another left.
+
+    Raises: RuntimeError when the worker ends, or has not caught up in `_PATIENCE_S`.
+    """
+    taken = Positions(
+        session.brokers, group_of(topics.prefix), {topics.real(name): BY_NAME[name].partitions for name in FACT_TOPICS}
+    )
     decided = Positions(session.brokers, engine_group(topics.prefix), {topics.real(JOURNAL): 8})
-    while decided.ends() - decided.committed() > _LITTLE:
+    deadline = time.monotonic() + _PATIENCE_S
+    while taken.ends() - taken.committed() > _LITTLE or decided.ends() - decided.committed() > _LITTLE:
         if time.monotonic() > deadline or process.poll() is not None:
             raise RuntimeError("the worker did not catch up with what it found")
         time.sleep(0.5)
+    taken.close()
     decided.close()
 
 
@@ -217,6 +230,7 @@ def ladder(session: Session, topics: Topics, process: subprocess.Popen[bytes], g
     """Look for the highest rate that holds, by halving the interval between one that does and one that does not."""
     holds, fails, rate = 0, 0, guess
     for step in range(STEPS):
+        settle(session, topics, process)
         seen = offer(session, topics, process, rate, STEP_S, f"step{step}")
         is_held = seen.growth() < HOLDS_BELOW and len(seen.due_s) == seen.expected
         say(f"    {rate:,}/s {'holds' if is_held else 'falls behind'}, age grows {seen.growth():.1%}")
@@ -255,6 +269,7 @@ def run(session: Session) -> Part:
         half = int(median(found.values("worker", "rate"))) // 2 // PROBES * PROBES
 
         def latency(rate: int, tag: str) -> tuple[dict[str, float], list[float]]:
+            settle(session, topics, process)
             seen = offer(session, topics, process, rate, seconds, tag)
             return seen.figures() | {"rate": rate}, seen.curve()
 
