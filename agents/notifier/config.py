@@ -253,8 +253,10 @@ def load(path: Path) -> Config:
     """Read the file. Raises: ConfigError naming every problem."""
     try:
         tree = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError([f"{path} cannot be read: {error}"]) from error
+    except OSError as error:
+        raise ConfigError([f"{path} cannot be read: {error.strerror}"]) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError([f"{path} is not TOML: {error}"]) from error
     try:
         return Config.model_validate(tree)
     except ValidationError as error:

@@ -20,6 +20,7 @@ from streams.rules import RULES_BY_ID
 
 GROUPS: Final = 20
 ENOUGH_PROGRAMS: Final = 8
+ENOUGH_PAIR_WEEKS: Final = 20
 #: 97.5 % quantiles of Student's t by degrees of freedom; between two of them that of fewer.
 _T: Final = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 7: 2.36, 9: 2.26, 12: 2.18, 15: 2.13, 19: 2.09}
 _LOWEST_CV: Final = 0.05
@@ -66,14 +67,21 @@ def proposals(units: Sequence[Unit]) -> list[Proposal]:
     between = (people, _cv_of_shares) if by_shares else (pairs, _cv_of_programs)
     weeks, said = sum(each.weeks for each in pairs), sum(each.submissions for each in pairs)
     sent, gaps = sum(each.sent for each in people), sum(len(each.gaps) for each in meeting)
-    rate = (pairs, _rate, said >= 20, f"{said:,} submissions in {weeks:,.0f} pair-weeks of {len(counted)} programs")
+    # Submissions of a moment say nothing of a week, however many they are.
+    watched = weeks >= ENOUGH_PAIR_WEEKS
+    rate = (
+        pairs,
+        _rate,
+        said >= 20 and watched,
+        f"{said:,} submissions in {weeks:,.0f} pair-weeks of {len(counted)} programs",
+    )
     share = (people, _share, sent >= 50, f"{sent:,} surveys to {len(people):,} people of {len(surveyed)} programs")
     spread = f"{len(surveyed if by_shares else counted)} programs, by {'surveys' if by_shares else 'submissions'}"
     enough = len(surveyed if by_shares else counted) >= ENOUGH_PROGRAMS
     pair_spread = (
         pairs,
         _cv_of_pairs,
-        said >= 100 and len(pairs) >= 20,
+        said >= 100 and len(pairs) >= 20 and watched,
         f"{said:,} submissions of {len(pairs):,} pairs",
     )
     met = f"{gaps:,} gaps of {len(meeting):,} pairs"

@@ -116,3 +116,9 @@ def test_short_history_proposes_nothing_and_says_what_it_has() -> None:
     assert [each.value for each in found] == [None] * 9
     assert found[0].why == "too little history: 1 gaps of 1 pairs"
     assert all(each.value is None for each in proposals([]))
+
+
+def test_history_of_a_moment_has_no_habits_however_much_happened_in_it() -> None:
+    found = by_name(proposals([Unit(f"p{n % 20}", 0.001, 5) for n in range(200)]))
+    assert found["program.sentiment_slowdown", "prior_rate_per_pair_week"].value is None
+    assert found["pair.sentiment_slowdown", "prior_cv"].value is None
