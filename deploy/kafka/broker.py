@@ -33,8 +33,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.kafka.jars import KafkaUnavailableError, class_path, java
 from deploy.kafka.tls import make_certificates
+from deploy.ports import HOST, free_port
 
-_HOST = "127.0.0.1"
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
 _ADMIN_TIMEOUT_S = 15.0
@@ -56,14 +56,6 @@ class Access:
     password: str = field(repr=False)
     ca_file: Path  # PEM, the authority that signed the broker's certificate
     mechanisms: tuple[str, ...] = ("PLAIN", "SCRAM-SHA-512")
-
-
-def free_port() -> int:
-    """A loopback TCP port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def new_cluster_id() -> str:
@@ -115,7 +107,7 @@ class KafkaBroker:
     @property
     def bootstrap(self) -> str:
         """Address of the plain listener, `host:port`."""
-        return f"{_HOST}:{self.port}"
+        return f"{HOST}:{self.port}"
 
     @property
     def access(self) -> Access:
@@ -274,7 +266,7 @@ class KafkaBroker:
         settings = self._settings()
         if self._secure_port is not None:
             authority, server = make_certificates(folder)
-            self._access = Access(f"{_HOST}:{self._secure_port}", "ebb", secrets.token_urlsafe(18), authority)
+            self._access = Access(f"{HOST}:{self._secure_port}", "ebb", secrets.token_urlsafe(18), authority)
             settings |= self._secure_settings(server, self._access)
             extra = ["--add-scram", f"SCRAM-SHA-512=[name={self._access.username},password={self._access.password}]"]
         settings |= self._properties
@@ -290,9 +282,9 @@ class KafkaBroker:
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": f"1@{_HOST}:{self._controller_port}",
+            "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{_HOST}:{self._controller_port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{HOST}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
@@ -336,7 +328,7 @@ class KafkaBroker:
             if not self.is_alive():
                 break
             with socket.socket() as probe:
-                listening = probe.connect_ex((_HOST, self.port)) == 0
+                listening = probe.connect_ex((HOST, self.port)) == 0
             if listening and self._answers():
                 return
             time.sleep(0.05)

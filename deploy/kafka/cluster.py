@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from deploy.kafka.broker import KafkaBroker, free_port, new_cluster_id
+from deploy.kafka.broker import KafkaBroker, new_cluster_id
+from deploy.ports import HOST, free_port
 
 NODES: Final = 3
-_HOST: Final = "127.0.0.1"
 
 
 class KafkaCluster:
@@ -30,7 +30,7 @@ class KafkaCluster:
         """
         ports = [free_port() for _ in range(NODES)]
         controllers = [free_port() for _ in range(NODES)]
-        voters = ",".join(f"{number + 1}@{_HOST}:{port}" for number, port in enumerate(controllers))
+        voters = ",".join(f"{number + 1}@{HOST}:{port}" for number, port in enumerate(controllers))
         cluster = new_cluster_id()
         copies = {
             name: str(NODES)
@@ -59,7 +59,7 @@ class KafkaCluster:
                 properties=shared
                 | {
                     "node.id": str(number + 1),
-                    "listeners": f"PLAINTEXT://{_HOST}:{port},CONTROLLER://{_HOST}:{controllers[number]}",
+                    "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controllers[number]}",
                 },
             )
             for number, port in enumerate(ports)

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,7 @@ from typing import Any, Self
 
 import yaml
 
+from deploy.ports import free_port
 from deploy.prometheus.programs import find
 
 HERE = Path(__file__).resolve().parent
@@ -224,14 +224,6 @@ def _hurried(duration: str) -> str:
     """A third of a second for each minute, at least one second."""
     minutes = float(duration[:-1]) * {"s": 1 / 60, "m": 1, "h": 60}[duration[-1]]
     return f"{max(1, round(minutes / 3))}s"
-
-
-def free_port() -> int:
-    """A loopback TCP port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _die_with_parent() -> list[str]:

@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from agents import topics as clusters
-from deploy.kafka.broker import KafkaBroker, free_port
+from deploy.kafka.broker import KafkaBroker
 from deploy.kafka.cluster import KafkaCluster
+from deploy.ports import free_port
 from schemas.topics import CATALOGUE, Topics
 from tests.faults.load import Load, Mischief
 from tests.faults.oracle import Figures, Oracle, Standing, canaries_in

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.kafka.broker import KafkaBroker, free_port
+from deploy.kafka.broker import KafkaBroker
+from deploy.ports import free_port
 from tests.conftest import start_kafka
 from tests.faults.arena import SHORT_LIVED
 from tests.faults.conftest import NewArena

@@ -22,7 +22,8 @@ from agents.ingest.sources import ORDER
 from agents.recorder import record_journal
 from agents.recordings import Recording
 from agents.topics import partitions_of
-from deploy.kafka.broker import KafkaBroker, free_port
+from deploy.kafka.broker import KafkaBroker
+from deploy.ports import free_port
 from schemas.base import to_ms
 from schemas.journal import ProgressEntry, decode_entry
 from schemas.outbound import decode_intervention

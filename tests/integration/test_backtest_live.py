@@ -26,7 +26,8 @@ from agents.cli.backtest import command as backtest_command
 from agents.host.clients import KafkaSettings
 from agents.recorder import Range, record_journal
 from agents.recordings import Recording, RecordingInfo, RecordingWriter
-from deploy.kafka.broker import KafkaBroker, free_port
+from deploy.kafka.broker import KafkaBroker
+from deploy.ports import free_port
 from schemas.base import from_ms, to_ms
 from schemas.topics import CATALOGUE, Topics
 from streams.clock import DAY_MS

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from deploy.kafka.broker import KafkaBroker
+from deploy.ports import free_port
 from deploy.prometheus.programs import ProgramsUnavailableError
-from deploy.prometheus.servers import Prometheus, free_port
+from deploy.prometheus.servers import Prometheus
 from schemas.topics import JOURNAL
 from tests.agents.metrics.story import PAIRS, lines, pairs
 from tests.conftest import skipped_without

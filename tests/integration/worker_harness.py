@@ -18,7 +18,8 @@ from agents import topics as clusters
 from agents.embedded import EmbeddedBroker
 from agents.host.clients import KafkaSettings
 from agents.reading import Reader
-from deploy.kafka.broker import KafkaBroker, free_port
+from deploy.kafka.broker import KafkaBroker
+from deploy.ports import free_port
 from schemas.topics import CATALOGUE, INTERVENTIONS, JOURNAL, Topics
 from streams.engine import Engine
 

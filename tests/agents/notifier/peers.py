@@ -16,7 +16,7 @@ from aiohttp import web
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from deploy.kafka.broker import free_port
+from deploy.ports import free_port
 
 Answer = Callable[[web.Request, bytes], Any]
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from agents.notifier.links import PURPOSES, Grant, sign
-from deploy.kafka.broker import free_port
+from deploy.ports import free_port
 from schemas.codec import Accepted, decode_fact
 from tests.agents.notifier.harness import QUICK, Cluster, NotifierProcess, mail_table, now_ms, record, until
 from tests.agents.notifier.peers import MailServer

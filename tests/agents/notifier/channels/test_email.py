@@ -12,7 +12,7 @@ from agents.notifier.channels.email import EmailSender, compose
 from agents.notifier.config import SmtpTable
 from agents.notifier.outcome import PermanentError, TransientError
 from agents.notifier.parcel import Parcel
-from deploy.kafka.broker import free_port
+from deploy.ports import free_port
 from tests.agents.notifier.peers import MailServer
 
 PARCEL = Parcel(

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from agents.notifier.channels.webhook import MOST_BODY, WebhookSender, retry_after
 from agents.notifier.outcome import PermanentError, TransientError
 from agents.notifier.parcel import Parcel
-from deploy.kafka.broker import free_port
+from deploy.ports import free_port
 from tests.agents.notifier.harness import KEY_ONE, KEY_TWO
 from tests.agents.notifier.peers import Receiver, drop, expired_certificate, hang, receiver
 
