@@ -79,6 +79,9 @@ class EngineFold:
     def pending(self) -> int:
         return self.engine.pending()
 
+    def has_interventions(self) -> bool:
+        return self.engine.has_interventions()
+
     def flush(self) -> Flush:
         flush = self.engine.flush()
         self._flushed_clock_ms = self.engine.state.clock.now_ms

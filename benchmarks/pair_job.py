@@ -99,6 +99,9 @@ class PairFold:
     def pending(self) -> int:
         return len(self._dirty) + len(self._messages)
 
+    def has_interventions(self) -> bool:
+        return bool(self._messages)
+
     def flush(self) -> Flush:
         states = self.states
         rows: list[tuple[bytes, bytes | None]] = [

@@ -81,6 +81,9 @@ class Engine:
     def pending(self) -> int:
         return self.state.pending() + len(self._judging.out)
 
+    def has_interventions(self) -> bool:
+        return bool(self._judging.out)
+
     def flush(self) -> Flush:
         """Hand over what changed since the last flush."""
         source = self._source

@@ -55,6 +55,11 @@ class _Fetched(OrderedDict[TopicPartition, Any]):
         super().__setitem__(tp, result)
 
 
+def hand_out_as_they_are(consumer: AIOKafkaConsumer) -> None:
+    """Let a consumer that has started, and fetched nothing yet, hand out `Record` instead of aiokafka's copies."""
+    consumer._fetcher._records = _Fetched()
+
+
 def _as_it_is(_tp: TopicPartition, record: Record) -> Record:
     return record
 
@@ -77,7 +82,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         consumer = self._ensure_consumer()
         consumer._fetcher._prefetch_backoff = PREFETCH_BACKOFF_S
-        consumer._fetcher._records = _Fetched()
+        hand_out_as_they_are(consumer)
         self._keeper = asyncio.create_task(keep(consumer, lambda: self.consumer.flow_active, fatal), name="keeper")
 
     async def on_thread_stop(self) -> None:

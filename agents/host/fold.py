@@ -37,5 +37,8 @@ class Fold(Protocol):
     def pending(self) -> int:
         """How many state records and interventions wait for `flush`."""
 
+    def has_interventions(self) -> bool:
+        """Whether interventions are among what waits for `flush`."""
+
     def flush(self) -> Flush:
         """Hand over and forget what waits; the marker row is last."""

@@ -9,7 +9,8 @@ returned):
 Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger):
  4. apply exactly the entry applied + 1: an older one is skipped, at a newer one the rest is dropped and the lane seeks
     back.
- 5. one transaction: interventions, then rows with the marker last; every batch's answer is awaited; commit.
+ 5. one transaction: interventions, then rows with the marker last; every batch's answer is awaited; commit. It begins
+    during the linger of 4, and nothing is written into it before 5.
 The group proposes an owner, the epoch decides: nothing here asks whether the partition is still ours.
 Any exception ends the process; being fenced ends the lane, because that is how a rebalance looks from behind.
 """
@@ -242,12 +243,22 @@ class Lane:
                 await self._apply(self._inbox.take())
                 if self._uncommitted_entries >= options.backlog_records:
                     deadline = started + options.backlog_linger_s
-            elif not await self._inbox.wait(max(0.0, deadline - loop.time())):
+            elif not await self._wait_for_more(deadline - loop.time()):
                 break
             if fold.pending() >= self._options.unit_records:
                 break
         if not self._closed and (fold.applied != self.durable or fold.pending()):
             await self._flush()
+
+    async def _wait_for_more(self, seconds: float) -> bool:
+        """Wait for a chunk; when a commit is sure to follow soon, the coordinator is told of it meanwhile."""
+        if seconds <= self._options.linger_s and self._fold.applied != self.durable:
+            try:
+                await self._writer.begin(with_interventions=self._fold.has_interventions())
+            except KafkaError:
+                self._look_whether_it_overran()
+                raise
+        return await self._inbox.wait(max(0.0, seconds))
 
     async def _apply(self, records: Sequence[Record]) -> None:
         fold, count, index, turn = self._fold, len(records), 0, 0
@@ -328,7 +339,7 @@ class Lane:
             async with asyncio.timeout(self._options.commit_timeout_s):
                 await self._writer.commit(flush.interventions, rows)
         except KafkaError:
-            self.overran = time.monotonic() - started >= self._options.transaction_timeout_s
+            self._look_whether_it_overran()
             raise
         self.durable = applied
         self._uncommitted_entries = 0
@@ -337,6 +348,9 @@ class Lane:
         self._observer.committed(
             self.partition, entries, len(rows), len(flush.interventions), time.monotonic() - started
         )
+
+    def _look_whether_it_overran(self) -> None:
+        self.overran = self._writer.open_s() >= self._options.transaction_timeout_s
 
     def _pass(self, name: str) -> None:
         if self._failpoint is not None:

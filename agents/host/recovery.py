@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.host.clients import KafkaSettings
+from agents.host.fetching import hand_out_as_they_are
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.host.process import Refusal
 
@@ -69,10 +70,12 @@ async def recover(
     )
     await consumer.start()
     try:
+        hand_out_as_they_are(consumer)
         consumer.assign([here])
-        await consumer.seek_to_beginning(here)
-        ends = await consumer.end_offsets([here, there, out])
-        begins = await consumer.beginning_offsets([here, there])
+        ends, begins = await asyncio.gather(
+            consumer.end_offsets([here, there, out]), consumer.beginning_offsets([here, there])
+        )
+        consumer.seek(here, begins[here])
         rows: dict[bytes, bytes] = {}
         records, last = 0, None
         while await consumer.position(here) < ends[here]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.producer import sender
 
 from agents.host.clients import KafkaSettings
 from agents.host.fold import Message
@@ -18,6 +20,10 @@ log = logging.getLogger("ebb.host")
 
 BATCH_BYTES = 900_000  # below Kafka's default message.max.bytes of 1 MiB
 REQUEST_TIMEOUT_MS = 15_000
+MARKERS_S = 0.002
+"""How soon to ask again when the markers of the transaction before are not all written: that takes a broker a few
+milliseconds, within which it takes in no partition for the next. aiokafka waits for 20."""
+sender.BACKOFF_OVERRIDE = MARKERS_S
 _NO_HEADERS: list[tuple[str, bytes]] = []
 
 _Outgoing = tuple[bytes, bytes | None, int | None, list[tuple[str, bytes]]]
@@ -44,6 +50,7 @@ class TransactionalWriter:
         self._partition = partition
         self._interventions = interventions
         self._state = state
+        self._begun_at: float | None = None
         self._passing = passing
         self._producer = AIOKafkaProducer(
             **kafka.aiokafka(),
@@ -63,13 +70,34 @@ class TransactionalWriter:
         await self._producer.begin_transaction()  # the public way to be sure that InitProducerId has been answered
         await self._producer.abort_transaction()
 
+    def open_s(self) -> float:
+        """For how long the transaction that has begun has been open, seconds; 0 when none has."""
+        return 0.0 if self._begun_at is None else time.monotonic() - self._begun_at
+
+    async def begin(self, *, with_interventions: bool) -> None:
+        """Begin the transaction that the next `commit` ends, and return before the coordinator knows its partitions.
+
+        It is told meanwhile, which takes a round trip, or several while it still writes the markers of the transaction
+        before. To be called when a commit is sure to follow soon; may be called again.
+        """
+        if self._begun_at is None:
+            await self._producer.begin_transaction()
+            self._begun_at = time.monotonic()
+            self._passing("after_begin")
+        manager = self._producer._txn_manager
+        ended = manager.wait_for_transaction_end()
+        if ended.done():  # by an error: fenced while we gathered
+            ended.result()
+        manager.maybe_add_partition_to_txn(TopicPartition(self._state, self._partition))
+        if with_interventions:
+            manager.maybe_add_partition_to_txn(TopicPartition(self._interventions, self._partition))
+
     async def commit(self, interventions: Iterable[Message], rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Write all of it in one transaction, rows last and in order.
 
         Raises: whatever aiokafka raises; `is_fenced` tells whether somebody else owns the partition now.
         """
-        await self._producer.begin_transaction()
-        self._passing("after_begin")
+        await self.begin(with_interventions=False)
         answers = await self._send(
             self._interventions, ((m.key, m.value, m.timestamp_ms, m.headers) for m in interventions)
         )
@@ -77,6 +105,7 @@ class TransactionalWriter:
         await asyncio.gather(*answers)  # a failed batch must not be committed around
         self._passing("before_commit")
         await self._producer.commit_transaction()
+        self._begun_at = None
         self._passing("after_commit")
 
     async def _send(self, topic: str, records: Iterable[_Outgoing]) -> list[asyncio.Future[Any]]:

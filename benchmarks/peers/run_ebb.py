@@ -90,6 +90,9 @@ class PairRule:
     def pending(self) -> int:
         return len(self._changed) + len(self._messages)
 
+    def has_interventions(self) -> bool:
+        return bool(self._messages)
+
     def flush(self) -> Flush:
         rows: list[tuple[bytes, bytes | None]] = [(name.encode(), _encode(self._pairs[name])) for name in self._changed]
         rows.append((POSITION_KEY, _encode(self.applied)))

@@ -90,6 +90,9 @@ READ = {
     sender.AddPartitionsToTxnHandler.handle_response: "67266db24da2",
     sender.EndTxnHandler.handle_response: "89bd9721c28e",
     sender.SendProduceReqHandler.handle_response: "850323cc8f77",
+    sender.Sender._sender_routine: "2380dc5e333d",
+    sender.Sender._maybe_do_transactional_request: "71227a8a4d9c",
+    TransactionManager.maybe_add_partition_to_txn: "e0a118be379a",
     TransactionManager.fatal_error: "8e9fd08dc500",
 }
 
