@@ -114,19 +114,33 @@ class _Writer:
         self._gate = gate
         self._partition = partition
         self._epoch = 0
+        self._has_begun = False
 
     async def own(self) -> None:
         await self._gate.passing()
         self._cluster.epochs[self._partition] += 1
         self._epoch = self._cluster.epochs[self._partition]
 
+    def open_s(self) -> float:
+        return 0.0
+
+    async def begin(self, *, with_interventions: bool) -> None:  # noqa: ARG002  (what is told early changes nothing)
+        if not self._has_begun:
+            self._has_begun = True
+            await self._step()
+
+    async def _step(self) -> None:
+        await self._gate.passing()
+        if self._cluster.fences and self._epoch != self._cluster.epochs[self._partition]:
+            self._cluster.fenced += 1
+            raise ProducerFenced
+
     async def commit(self, interventions: Iterable[Message], rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         messages, taken = list(interventions), list(rows)
-        for _ in ("begin", "interventions", "state", "commit"):
-            await self._gate.passing()
-            if self._cluster.fences and self._epoch != self._cluster.epochs[self._partition]:
-                self._cluster.fenced += 1
-                raise ProducerFenced
+        await self.begin(with_interventions=False)
+        for _ in ("interventions", "state", "commit"):
+            await self._step()
+        self._has_begun = False
         self._cluster.published[self._partition] += messages
         self._cluster.state[self._partition] += taken
         await self._gate.passing()
