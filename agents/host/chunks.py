@@ -37,7 +37,7 @@ from faust.types import TP, ConsumerMessage
 from yarl import URL
 
 from agents.host.clients import KafkaSettings
-from agents.host.fetching import ChunkThread, Record
+from agents.host.fetching import ChunkThread, Record, Records
 
 Result = TypeVar("Result")
 _NOBODY = TP("", -1)  # keeps the set of wanted partitions from running empty, which aiokafka would read as "all"
@@ -46,11 +46,13 @@ IDLE_POLL_S = 0.05
 
 
 class Chunk(NamedTuple):
-    """What one poll brought for one partition; offsets rise but may have holes where a topic is compacted or
-    transactional."""
+    """What one poll brought for one partition: all that is readable from offset `begin` to `end` (exclusive). Offsets
+    rise but may have holes where a topic is compacted or transactional."""
 
     topic: str
     partition: int
+    begin: int
+    end: int
     records: Sequence[Record]
 
 
@@ -308,7 +310,8 @@ async def chunks(stream: Any) -> AsyncIterator[Chunk]:
     """
     async for event in stream.noack().events():
         tp = event.message.tp
-        yield Chunk(tp.topic, tp.partition, event.value)
+        records: Records = event.value
+        yield Chunk(tp.topic, tp.partition, records.begin, records.end, records)
 
 
 def consumer_of(app: faust.App) -> ChunkConsumer:

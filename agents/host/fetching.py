@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -42,17 +43,50 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+class Records(list[Record]):
+    """All readable records of one partition from offset `begin` to `end` (exclusive), in order.
+
+    So a hole that compaction or a transaction's marker left can be told from records that were lost on the way.
+    """
+
+    begin: int = -1
+    end: int = -1
+
+
 class _Fetched(OrderedDict[TopicPartition, Any]):
-    """aiokafka's store of fetched data; makes each piece yield its parsed records as they are.
+    """aiokafka's store of fetched data; makes each piece yield its parsed records as they are, in `Records`.
 
     aiokafka copies every record into a data class of eleven fields, topic and partition included. That costs twice as
     much as parsing it; a chunk says topic and partition once.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[TopicPartition, tuple[int, int]] = {}
+
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         if type(result) is FetchResult:
             result._partition_records._consumer_record = _as_it_is
+            result.getall = partial(self._getall, tp, result)
         super().__setitem__(tp, result)
+
+    def clear(self) -> None:
+        self._passed.clear()
+        super().clear()
+
+    def _getall(self, tp: TopicPartition, result: FetchResult, max_records: int | None = None) -> Records:
+        fetched = result._partition_records
+        if fetched is None:
+            return Records()
+        begin = fetched.next_fetch_offset
+        records = Records(FetchResult.getall(result, max_records))
+        passed_from, passed_to = self._passed.pop(tp, (begin, begin))
+        if passed_to == begin:
+            begin = passed_from
+        records.begin, records.end = begin, fetched.next_fetch_offset
+        if not records:  # nobody is told of it, so what comes next begins here, too
+            self._passed[tp] = (begin, records.end)
+        return records
 
 
 def hand_out_as_they_are(consumer: AIOKafkaConsumer) -> None:

@@ -107,7 +107,7 @@ def build_ingest(
             async for chunk in chunks(stream):
                 if ingest.pump is not None:
                     source = Source(topics.catalogue(chunk.topic) or chunk.topic, chunk.partition)
-                    await ingest.pump.deliver(source, list(chunk.records))
+                    await ingest.pump.deliver(source, chunk)
         except asyncio.CancelledError:
             raise
         except Refusal as refusal:

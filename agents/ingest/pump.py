@@ -10,14 +10,14 @@ import logging
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from agents.host.chunks import ChunkConsumer
+from agents.host.chunks import Chunk, ChunkConsumer
 from agents.host.clients import KafkaSettings
 from agents.host.failpoints import Failpoint
 from agents.ingest.announce import Announcer
 from agents.ingest.beside import Beside
 from agents.ingest.control import announced_record, position_record, stop_key, stop_value, words_record
 from agents.ingest.intake import Intake, Unit, progress_value
-from agents.ingest.merge import Record, Source
+from agents.ingest.merge import Source
 from agents.ingest.notices import Notices
 from agents.ingest.observer import IngestObserver
 from agents.ingest.options import IngestOptions
@@ -90,9 +90,9 @@ class Pump:
         self._wanted = frozenset(sources)
         self._wake.set()
 
-    async def deliver(self, source: Source, records: list[Record]) -> None:
+    async def deliver(self, source: Source, chunk: Chunk) -> None:
         """Take a fetched chunk. Raises: Refusal when records before it are lost."""
-        await self._sources.deliver(source, records)
+        await self._sources.deliver(source, chunk)
 
     def lag(self) -> int:
         """Records known to exist and not acknowledged, stopped and waiting sources left out."""

@@ -42,22 +42,37 @@ class Scout:
         return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     async def first_record(self, partition: tuple[str, int], start: int, end: int) -> Any | None:
-        """The first readable record at `start` or after, before `end`; None when there is none.
+        """The first readable record at `start` or after, before `end`; None when there is none."""
+        return (await self.first_records({partition: (start, end)}))[partition]
+
+    async def first_records(
+        self, ranges: Mapping[tuple[str, int], tuple[int, int]]
+    ) -> dict[tuple[str, int], Any | None]:
+        """The same of several partitions, asked at once.
 
         Offsets without a record are left by compaction, by transactions that were aborted, and by the markers of all
-        transactions.
+        transactions. None means that the broker was read from `start` to `end` and had nothing: an offset it no longer
+        holds, a damaged batch and an answer that does not come are errors.
 
-        Raises: TimeoutError when the broker does not answer.
+        Raises: TimeoutError when the broker does not answer, KafkaError when it answers with an error.
         """
-        here = TopicPartition(*partition)
+        consumer, found = self._consumer, dict[tuple[str, int], Any | None]()
+        left = {TopicPartition(*place): end for place, (_, end) in ranges.items()}
         async with self._asking, asyncio.timeout(ANSWER_S):
-            self._consumer.assign([here])
-            self._consumer.seek(here, start)
-            while await self._consumer.position(here) < end:
-                records = (await self._consumer.getmany(here, timeout_ms=100, max_records=1)).get(here, [])
-                if records:
-                    return records[0] if records[0].offset < end else None
-            return None
+            consumer.assign(list(left))
+            for place, (start, _) in ranges.items():
+                consumer.seek(TopicPartition(*place), start)
+            fetched: Mapping[TopicPartition, list[Any]] = {}
+            while left:
+                for here, end in list(left.items()):
+                    records = fetched.get(here, [])
+                    if records or await consumer.position(here) >= end:
+                        before_end = bool(records) and records[0].offset < end
+                        found[here.topic, here.partition] = records[0] if before_end else None
+                        consumer.pause(here)  # what is known need not be fetched again
+                        del left[here]
+                fetched = await consumer.getmany(*left, timeout_ms=100) if left else {}
+        return found
 
     async def records(self, partition: tuple[str, int], start: int, end: int) -> list[Any]:
         """Every readable record from `start` to `end` (exclusive).

@@ -8,14 +8,14 @@ from typing import Any
 from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types import TP
 
-from agents.host.chunks import ChunkConsumer
+from agents.host.chunks import Chunk, ChunkConsumer
 from agents.host.failpoints import Failpoint
 from agents.ingest.announce import Announcer
 from agents.ingest.checks import check_position
 from agents.ingest.control import ControlState
 from agents.ingest.gate import Gate
 from agents.ingest.intake import Unit
-from agents.ingest.merge import Merge, Record, Source
+from agents.ingest.merge import Merge, Source
 from agents.ingest.observer import IngestObserver
 from agents.ingest.options import IngestOptions
 from agents.ingest.progress import SourceProgress
@@ -66,6 +66,8 @@ class Sources:
         self._gate = Gate(topics, scout)
         self._committed: dict[Source, int] = {}
         self._awaited_since: dict[Source, tuple[int, float]] = {}
+        self._sought_at: dict[Source, tuple[int, float]] = {}
+        self._read_to: dict[Source, tuple[int, int]] = {}  # (tail, where what is readable goes on)
         self._heals: dict[Source, int] = {}
         self._most_buffered = options.buffer_records
         self.merge = Merge(ORDER, first=EXPLAINING)
@@ -87,6 +89,8 @@ class Sources:
             self.merge.close(source)
             self.acked.pop(source, None)
             self._committed.pop(source, None)
+            self._sought_at.pop(source, None)
+            self._read_to.pop(source, None)
             consumer.release(self._tp(source))
             self._observer.red(source, None)
         self.assigned &= wanted
@@ -106,6 +110,7 @@ class Sources:
             stop = control.stops.get(source)
             position = max(begins[tp] if kept is None else kept, stop.offset if stop is not None else 0)
             self.merge.open(source, position, ends[tp])
+            self._sought_at[source] = (position, monotonic())
             self.acked[source] = position
             positions[tp] = position
             if control.is_stopped(source):
@@ -123,22 +128,27 @@ class Sources:
         log.info("%d source partitions, %d of them new", len(wanted), len(added))
         return frozenset(added)
 
-    async def deliver(self, source: Source, records: list[Record]) -> None:
-        """Take a fetched chunk. A chunk that does not follow what is here is fetched again, or refused if records are
-        lost.
+    async def deliver(self, source: Source, chunk: Chunk) -> None:
+        """Take a fetched chunk. If it does not follow what is here, what lies between is fetched first, or refused if
+        it is lost.
         """
-        tail = self.merge.tail(source)
+        tail, records = self.merge.tail(source), chunk.records
         if tail is None or not records:
             return  # not open yet: opening seeks to where it begins
-        if records[0].offset > tail:
-            await self._bridge(source, tail, records[0].offset)
-            if self.merge.tail(source) != records[0].offset:
-                return
+        of_tail, read_to = self._read_to.get(source, (tail, tail))
+        if chunk.begin > (read_to if of_tail == tail else tail):
+            await self._fetch_missing(source, tail)
+            return
+        if records[0].offset > tail:  # nothing readable stands between: compaction, control records
+            self.merge.skip_to(source, records[0].offset)
         known = sum(record.offset < tail for record in records) if records[0].offset < tail else 0
         if known:
             self._observer.repeated(source.topic, known)
         self.merge.add(source, records)
+        if self.merge.tail(source) == records[-1].offset + 1:
+            self._read_to[source] = (records[-1].offset + 1, chunk.end)
         self._heals.pop(source, None)
+        self._sought_at.pop(source, None)
         if self.merge.buffered(source) > self._most_buffered:
             self._consumer_of().hold(self._tp(source))
         self._arrived()
@@ -175,51 +185,63 @@ class Sources:
                 self.progress.caught_up(source, looked_ms, self._options.now_ms())
             self._observer.lag(source, max(0, end - acked))
         if self._consumer_of().flow_active:  # nothing comes during a rebalance, and what comes after it is sought anew
-            for source, tail, end in self.merge.awaited():
-                await self._probe(source, tail, end)
+            await self._look_for_awaited()
         else:
             self._awaited_since.clear()
         if self.merge.gate_is_closed:
             self.merge.gate_is_closed = await self._gate.is_closed(self._consumer_of(), control)
 
-    async def _probe(self, source: Source, tail: int, end: int) -> None:
-        """A source is behind and nothing of it comes: nothing may be there but markers, or the fetch lost its way."""
-        since_tail, since = self._awaited_since.get(source, (-1, 0.0))
-        if since_tail != tail:
-            self._awaited_since[source] = (tail, monotonic())
+    async def _look_for_awaited(self) -> None:
+        """Sources are behind and nothing of them comes: nothing may be there but markers, or the fetch lost its way.
+
+        All of them are asked about at once and fetched again at once: one after the other, on a busy machine, they took
+        minutes.
+        """
+        now, waited = monotonic(), dict[Source, float]()
+        ranges = dict[Source, tuple[int, int]]()
+        for source, tail, end in self.merge.awaited():
+            since_tail, since = self._awaited_since.get(source, (-1, now))
+            if since_tail != tail:
+                self._awaited_since[source] = (tail, now)
+            elif now - since >= PROBE_AFTER_S:
+                ranges[source], waited[source] = (tail, end), now - since
+        if not ranges:
             return
-        waited = monotonic() - since
-        if waited < PROBE_AFTER_S:
-            return
-        place = (self._topics.real(source.topic), source.partition)
-        begin = (await self._scout.beginnings([place]))[place]
-        check_position(self._topics, source, tail, begin, max(tail, end))
-        if await self._scout.first_record(place, tail, end) is None:
-            # Only when all before it is acknowledged, so that the position may move along.
-            if self.merge.tail(source) == tail and self.acked.get(source) == tail:
+        place = {source: (self._topics.real(source.topic), source.partition) for source in ranges}
+        begins = await self._scout.beginnings(place.values())
+        for source, (tail, end) in ranges.items():
+            check_position(self._topics, source, tail, begins[place[source]], max(tail, end))
+        firsts = await self._scout.first_records({place[source]: range_ for source, range_ in ranges.items()})
+        lost = dict[Source, int]()
+        for source, (tail, end) in ranges.items():
+            if self.merge.tail(source) != tail:
+                continue  # it came, or went, meanwhile
+            if firsts[place[source]] is not None:
+                if waited[source] > SEEK_AFTER_S:
+                    lost[source] = tail
+            elif self.acked.get(source) == tail:  # all before it is acknowledged, so the position may move along
                 self.merge.skip_to(source, end)
                 self.acked[source] = end
-        elif waited > SEEK_AFTER_S:
+        if lost:
+            listed = ", ".join(f"{source} from offset {tail}" for source, tail in lost.items())
+            log.warning("sources do not come although they have more, fetching again: %s", listed)
+        for source, tail in lost.items():
             self._awaited_since[source] = (tail, monotonic())
-            log.warning("%s does not come although it has more: fetching again from offset %d", source, tail)
             await self._seek(source, tail)
 
-    async def _bridge(self, source: Source, tail: int, first: int) -> None:
-        """A chunk begins beyond what should come next: go on if nothing readable stands between, else fetch that
-        first.
-        """
+    async def _fetch_missing(self, source: Source, tail: int) -> None:
+        """A chunk was fetched from beyond what should come next. Fetch that first; the chunk comes again after it."""
+        sought, at = self._sought_at.get(source, (-1, 0.0))
+        if sought == tail and monotonic() - at < SEEK_AFTER_S:
+            return  # fetched before we sought, like others that may be under way; what is missing comes behind them
         place = (self._topics.real(source.topic), source.partition)
         begin = (await self._scout.beginnings([place]))[place]
-        check_position(self._topics, source, tail, begin, max(first, tail))
-        missing = await self._scout.first_record(place, tail, first)
+        check_position(self._topics, source, tail, begin, max(begin, tail))
         if self.merge.tail(source) != tail:
-            return
-        if missing is None:
-            self.merge.skip_to(source, first)
             return
         self._heals[source] = self._heals.get(source, 0) + 1
         if self._heals[source] > MOST_HEALS:
-            raise RuntimeError(f"{source}: offset {tail} was never delivered, although offset {first} was")
+            raise RuntimeError(f"{source}: offset {tail} was never delivered, although later ones were")
         await self._seek(source, tail)
 
     async def commit(self) -> None:
@@ -247,6 +269,7 @@ class Sources:
         self._consumer_of().release(self._tp(source))
 
     async def _seek(self, source: Source, offset: int) -> None:
+        self._sought_at[source] = (offset, monotonic())
         try:
             await self._consumer_of().seek_to({self._tp(source): offset})
         except IllegalStateError:
