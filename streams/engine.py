@@ -101,8 +101,10 @@ class Engine:
 
     def flush_state(self) -> list[tuple[bytes, bytes | None]]:
         """The state rows of `flush` alone; afterwards memory holds little more than stored bytes."""
-        self._judging.views = {}  # they hold records that may go cold now
-        return self.state.flush()
+        table = self.state.table
+        hot, rows = table.hot, self.state.flush()
+        self._judging.refresh_views(have_records_gone=table.hot is not hot)
+        return rows
 
     def decisions(self) -> list[lifecycle.Decision]:
         """Hand over the decisions alone; for replays, which write no state."""
@@ -126,7 +128,8 @@ class Engine:
         """Apply one decoded entry."""
         self._budget = SLICE
         state = self.state
-        if (state.sweeps or state.has_due_timer()) and not self._finish_due_work():
+        timers = state.timers
+        if (state.sweeps or (timers and timers[0][0] <= state.clock.now_ms)) and not self._finish_due_work():
             return False
         if not state.midway:
             if not _STEPS[type(entry)](self, entry):
@@ -144,7 +147,8 @@ class Engine:
     def _fact(self, entry: FactEntry) -> bool:
         state, source = self.state, entry.source
         arrived_ms = to_ms(entry.arrived_at)
-        if state.clock.records and not self.advance(arrived_ms):
+        clock = state.clock
+        if clock.records and arrived_ms > clock.now_ms and not self.advance(arrived_ms):
             return False
         if state.is_repeat(source.topic, source.partition, source.offset):
             state.counts["repeats_by_ingest",] += 1
@@ -169,7 +173,7 @@ class Engine:
         """
         state = self.state
         code = TOPIC_CODES[topic]
-        view = self._judging.view(fact.program_id)
+        view = self._judging.views.get(fact.program_id) or self._judging.view(fact.program_id)
         state.counts["facts", topic] += 1
         if state.erased and names_erased(state, fact):
             state.counts["erased", topic] += 1

@@ -108,7 +108,7 @@ class Judging:
         self._heard: list[tuple[Rule, View, bytes, Record]] = []
 
     def view(self, program_id: str) -> View:
-        """The view of a program, made once between two flushes."""
+        """The view of a program, made once and kept while records stay hot."""
         view = self.views.get(program_id)
         if view is None:
             view = self.views[program_id] = View(self.state, program_id)
@@ -122,6 +122,13 @@ class Judging:
             if self.fixed is None:
                 view.forgotten = self._forgotten(program_id)
         return view
+
+    def refresh_views(self, have_records_gone: bool) -> None:
+        """Forget at a flush what views may hold no longer: all of it once the records they hold have gone cold."""
+        if have_records_gone:
+            self.views = {}
+        for view in self.views.values():
+            view.forget_calendar()
 
     def _readers_for(self, params: tuple[RuleParams, ...], rules: RuleSet) -> Readers:
         found = self._readers.get(id(params))
@@ -171,19 +178,11 @@ class Judging:
             # Looked up once for all rules, and only when one of them wants to know.
             if about == "participant":
                 if people is None:
-                    people = [
-                        (view.participant_key(each), person, each)
-                        for each in touched.participants
-                        if (person := view.participant(each)) is not None
-                    ]
+                    people = view.known_participants(touched.participants)
                 concerned = people
             else:
                 if pairs is None:
-                    pairs = [
-                        (view.pair_key(each), pair, each)
-                        for each in touched.pairs
-                        if (pair := view.pair(each)) is not None
-                    ]
+                    pairs = view.known_pairs(touched.pairs)
                 concerned = pairs
             for key, record, subject_id in concerned:
                 if guard is None or not guard(record, fact) or (record.episodes and _has_lived(rule, record)):

@@ -17,6 +17,7 @@ from streams.detectors.rate import (
     RateStream,
     Reading,
     advance,
+    has_pairs,
     set_pairs,
     submit,
     survey_answered,
@@ -39,10 +40,14 @@ def feed(stream: RateStream, pairs: int, view: View, params: RateParams, moment:
     """
     calendar, now_ms, touched = view.calendar, moment.now_ms, moment.touched
     events: list[Event] = []
-    at_ms = moment.ref.at_ms if moment.ref is not None else now_ms
-    events += set_pairs(stream, at_ms, pairs, now_ms, calendar, params)
+    #: time has passed up to now already, and what was counted then comes of age later
+    is_current = False
+    if not has_pairs(stream, pairs):
+        at_ms = moment.ref.at_ms if moment.ref is not None else now_ms
+        events += set_pairs(stream, at_ms, pairs, now_ms, calendar, params)
     if touched.survey_sent_ms is not None:
         events += survey_sent(stream, touched.survey_sent_ms, now_ms, calendar, params)
+        is_current = True
     submission = touched.submission
     if submission is not None:
         if stream.surveys is None:
@@ -50,7 +55,9 @@ def feed(stream: RateStream, pairs: int, view: View, params: RateParams, moment:
                 events += submit(stream, submission.at_ms, now_ms, calendar, params)
         elif submission.answers_ms is not None:
             events += survey_answered(stream, submission.answers_ms, submission.at_ms, now_ms, calendar, params)
-    events += advance(stream, now_ms, calendar, params)
+            is_current = True
+    if not is_current:
+        events += advance(stream, now_ms, calendar, params)
     return tuple(events)
 
 

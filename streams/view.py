@@ -4,7 +4,7 @@ back.
 Rules read through a view and never write; folds write records through it and say so with `touch`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from streams.calendar import FOREVER, Calendar, Interval, calendar_of, day_date, union
@@ -109,16 +109,37 @@ class View:
         return key
 
     def pair(self, pair_id: str) -> PairState | None:
-        key, table = self.pair_key(pair_id), self._table
+        # Several lookups a fact: what `pair_key` does is written out here and below.
+        key, table = self._pair_keys.get(pair_id) or self.pair_key(pair_id), self._table
         record = table.hot.get(key) or table.get(key)
         assert record is None or isinstance(record, PairState)
         return record
 
     def participant(self, participant_id: str) -> ParticipantState | None:
-        key, table = self.participant_key(participant_id), self._table
+        key, table = self._participant_keys.get(participant_id) or self.participant_key(participant_id), self._table
         record = table.hot.get(key) or table.get(key)
         assert record is None or isinstance(record, ParticipantState)
         return record
+
+    def known_pairs(self, pair_ids: Iterable[str]) -> list[tuple[bytes, Record, str]]:
+        """Key, record and id of those pairs that have a record."""
+        return self._known(pair_ids, self._pair_keys, self.pair_key)
+
+    def known_participants(self, participant_ids: Iterable[str]) -> list[tuple[bytes, Record, str]]:
+        """Key, record and id of those participants that have a record."""
+        return self._known(participant_ids, self._participant_keys, self.participant_key)
+
+    def _known(
+        self, ids: Iterable[str], keys: dict[str, bytes], key_of: Callable[[str], bytes]
+    ) -> list[tuple[bytes, Record, str]]:
+        table, found = self._table, []
+        hot = table.hot
+        for each in ids:
+            key = keys.get(each) or key_of(each)
+            record = hot.get(key) or table.get(key)
+            if record is not None:
+                found.append((key, record, each))
+        return found
 
     def open_episode(self, record: Record, rule_id: str, member: str = "") -> Episode | None:
         """The open episode of another rule on a record (`member`: of a pair_member rule), None when there is none."""
@@ -137,7 +158,7 @@ class View:
 
     def make_pair(self, pair_id: str, seen_ms: int) -> PairState:
         """The record of a pair about to be changed; a pair never heard of starts as provisional."""
-        key, table = self.pair_key(pair_id), self._table
+        key, table = self._pair_keys.get(pair_id) or self.pair_key(pair_id), self._table
         record = table.hot.get(key) or table.get(key)
         if record is None:
             expires_ms = seen_ms + PROVISIONAL_KEPT_MS
@@ -153,7 +174,7 @@ class View:
 
     def make_participant(self, participant_id: str) -> ParticipantState:
         """The record of a participant about to be changed."""
-        key, table = self.participant_key(participant_id), self._table
+        key, table = self._participant_keys.get(participant_id) or self.participant_key(participant_id), self._table
         record = table.hot.get(key) or table.get(key)
         if record is None:
             record = ParticipantState()
@@ -180,18 +201,26 @@ class View:
 
     def count(self, name: str, day: int, counts: tuple[int, ...], keep_days: int) -> None:
         """Add to the program's counts of a day, see `Tally.add`; one column per count."""
-        found = self._tallies.get(name)
-        if found is None:
-            key = tally_key(self.program_id, name)
-            record = self._table.get(key)
-            if record is None:
-                record = Tally(width=len(counts))
-                self._table.put(key, record)
-            assert isinstance(record, Tally)
-            found = self._tallies[name] = (key, record)
-        key, record = found
+        key, record = self._tallies.get(name) or self._find_tally(name, len(counts))
         if record.add(day, counts, keep_days):
             self._table.dirty[key] = None
+
+    def recount(self, name: str, day: int, to_day: int, keep_days: int) -> None:
+        """Count one on another day than before, in a tally of one column."""
+        key, record = self._tallies.get(name) or self._find_tally(name, 1)
+        is_taken = record.add(day, (-1,), keep_days)
+        if record.add(to_day, (1,), keep_days) or is_taken:
+            self._table.dirty[key] = None
+
+    def _find_tally(self, name: str, width: int) -> tuple[bytes, Tally]:
+        key = tally_key(self.program_id, name)
+        record = self._table.get(key)
+        if record is None:
+            record = Tally(width=width)
+            self._table.put(key, record)
+        assert isinstance(record, Tally)
+        found = self._tallies[name] = (key, record)
+        return found
 
     def count_answer(self, rule: int, day: int, useful: bool, change: int) -> None:
         """Count a coordinator's answer to an intervention of a rule (by code) on a UTC day (`change` 1), or take one

@@ -30,9 +30,11 @@ GOOD: Final = 4
 def note_contact(view: View, person: ParticipantState, at_ms: int) -> None:
     """A person's latest contact is about to move to another UTC day."""
     if person.is_active:
+        day = at_ms // DAY_MS
         if person.contact_ms:
-            view.count("contacts", person.contact_ms // DAY_MS, (-1,), KEPT_CONTACT_DAYS)
-        view.count("contacts", at_ms // DAY_MS, (1,), KEPT_CONTACT_DAYS)
+            view.recount("contacts", person.contact_ms // DAY_MS, day, KEPT_CONTACT_DAYS)
+        else:
+            view.count("contacts", day, (1,), KEPT_CONTACT_DAYS)
 
 
 def note_activity(view: View, person: ParticipantState, change: int) -> None:

@@ -15,6 +15,7 @@ something where a fact, an alarm or a judgement falls due, and extra calls chang
 from streams.detectors.rate.intake import (
     begin_surveys,
     follow,
+    has_pairs,
     relearn,
     set_pairs,
     submit,
@@ -39,6 +40,7 @@ __all__ = [
     "begin_surveys",
     "follow",
     "fork",
+    "has_pairs",
     "mean_rate",
     "next_due_ms",
     "paced",

@@ -64,6 +64,12 @@ def set_pairs(
     return events
 
 
+def has_pairs(stream: RateStream, pairs: int) -> bool:
+    """Whether so many active pairs have been stated and nothing about them waits: then `set_pairs` would do no more
+    than `advance`."""
+    return stream.line.pairs == pairs and not any(change for _, _, change in stream.queue)
+
+
 def follow(
     stream: RateStream, week: tuple[int, ...] | None, now_ms: int, calendar: Calendar, params: RateParams
 ) -> list[Event]:

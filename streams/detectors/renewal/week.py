@@ -5,9 +5,10 @@ the 168 hours of a week (UTC) gets a weight, the product of an hour's and a week
 shrunk towards an even spread; weights have mean 1, so time passes as fast as plain time on the whole.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import Final
 
 from streams.calendar import WEEK_MS
@@ -48,14 +49,14 @@ class WeekTime:
 
     def __init__(self, hours: Sequence[int], days: Sequence[int]) -> None:
         """Make the weights out of counts by hour (24) and weekday (7)."""
-        by_hour = [(count + _EVEN_HOUR) for count in hours]
-        by_day = [(count + _EVEN_DAY) for count in days]
-        raw = [day * hour for day in by_day for hour in by_hour]
-        total = sum(raw)
-        weights = [max(_LEAST, value * _HOURS * _PERMILLE // total) for value in raw]
-        #: ticks from Monday 00:00 to the start of each hour, the week's total last; a tick is 1/1000 ms
-        self._ticks = list(accumulate(chain((0,), (weight * HOUR_MS for weight in weights))))
-        self._weights = weights
+        by_hour = [count + _EVEN_HOUR for count in hours]
+        by_day = [count + _EVEN_DAY for count in days]
+        total = sum(by_day) * sum(by_hour)
+        scaled = [hour * _HOURS * _PERMILLE for hour in by_hour]
+        raw = [day * hour // total for day in by_day for hour in scaled]
+        self._weights = weights = raw if min(raw) >= _LEAST else [max(_LEAST, value) for value in raw]
+        #: weights from Monday 00:00 to the start of each hour, and the week's last
+        self._sums = list(accumulate(weights, initial=0))
 
     def between(self, from_ms: int, to_ms: int) -> int:
         if to_ms <= from_ms:
@@ -64,18 +65,16 @@ class WeekTime:
 
     def after(self, from_ms: int, active_ms: int) -> int | None:
         goal = self._at(from_ms) + active_ms * _PERMILLE
-        week, rest = divmod(goal, self._ticks[-1])
-        low, high = 0, _HOURS
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self._ticks[middle] <= rest else (low, middle)
-        within = -(-(rest - self._ticks[low]) // self._weights[low])
-        return week * WEEK_MS - _MONDAY_MS + low * HOUR_MS + within
+        week, rest = divmod(goal, self._sums[-1] * HOUR_MS)
+        hour = bisect_right(self._sums, rest // HOUR_MS) - 1
+        within = -(-(rest - self._sums[hour] * HOUR_MS) // self._weights[hour])
+        return week * WEEK_MS - _MONDAY_MS + hour * HOUR_MS + within
 
     def _at(self, at_ms: int) -> int:
+        """The time passed since a Monday in 1970, in thousandths of a millisecond."""
         week, rest = divmod(at_ms + _MONDAY_MS, WEEK_MS)
         hour, part = divmod(rest, HOUR_MS)
-        return int(week * self._ticks[-1] + self._ticks[hour] + self._weights[hour] * part)
+        return (week * self._sums[-1] + self._sums[hour]) * HOUR_MS + self._weights[hour] * part
 
 
 def week_time(hours: Sequence[int], days: Sequence[int]) -> WeekTime:
