@@ -12,6 +12,7 @@ from schemas.outbound import ce_source, decode_intervention
 from streams.engine import Engine
 from streams.outcome import Flush
 from streams.rules import RULES_BY_ID
+from streams.state.parts import is_part, split_part_key
 
 #: One step in so many is timed: reading a clock for each would cost more than all other metrics together.
 TIMED_EVERY: Final = 64
@@ -46,15 +47,16 @@ class EngineFold:
     """`agents.host.fold.Fold` over an `Engine`; it remembers what each flush hands over and decides nothing.
 
     Attributes:
-        programs: the stored programs by key, as of the last commit.
+        programs: the stored rows of programs, as of the last commit: key of the record → name of the part, empty for
+            the record's own row → bytes. What a key stands for is replaced by each change, never changed.
         tones: the stored tallies of what answers sound like, likewise.
         clock_ms: the engine's clock at that commit, milliseconds since 1970; negative while it is undefined.
     """
 
     def __init__(self, source: str, partition: int) -> None:
         self.engine = Engine(source=source, partition=partition)
-        self.programs: dict[bytes, bytes] = {}
-        self.tones: dict[bytes, bytes] = {}
+        self.programs: dict[bytes, dict[str, bytes]] = {}
+        self.tones: dict[bytes, dict[str, bytes]] = {}
         self.clock_ms = -1
         self._flushed_clock_ms = -1
         self._flushed: list[tuple[bytes, bytes | None]] = []
@@ -94,27 +96,37 @@ class EngineFold:
             rule = RULES_BY_ID.get(record.rule.id)  # a custom rule's news may come from the clock or a fact: not timed
             if record.change in _SPOKEN and rule is not None and not rule.is_absence:
                 done.arrivals_ms.append(message.timestamp_ms)
-        self._flushed += [row for row in flush.rows if row[0][0] in b"gt" and _is_shown(row[0])]
+        self._flushed += [row for row in flush.rows if row[0][0] in b"dgt" and _is_shown(_owner(row[0]))]
         return flush
 
     def committed(self) -> Done:
         """The flushes since the last call are durable. Returns: what they did."""
         for key, value in self._flushed:
-            kept = self.programs if key[:1] == _PROGRAM else self.tones
-            if value is None:
-                kept.pop(key, None)
-            else:
-                kept[key] = value
+            self._note(key, value)
         self.clock_ms = self._flushed_clock_ms
         done, self._flushed, self._done = self._done, [], Done()
         return done
 
     def _noting(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         for row in rows:
-            key, value = row
-            if key[0] in b"gt" and _is_shown(key):
-                (self.programs if key[:1] == _PROGRAM else self.tones)[key] = value
+            if row[0][0] in b"dgt" and _is_shown(_owner(row[0])):
+                self._note(*row)
             yield row
+
+    def _note(self, key: bytes, value: bytes | None) -> None:
+        owner, name = split_part_key(key) if is_part(key) else (key, "")
+        kept = self.programs if owner[:1] == _PROGRAM else self.tones
+        rows = {each: raw for each, raw in kept.get(owner, {}).items() if each != name}
+        if value is not None:
+            rows[name] = value
+        if rows:
+            kept[owner] = rows
+        else:
+            kept.pop(owner, None)
+
+
+def _owner(key: bytes) -> bytes:
+    return split_part_key(key)[0] if is_part(key) else key
 
 
 def _is_shown(key: bytes) -> bool:

@@ -137,6 +137,7 @@ def _find(settings: Settings, program: str, key: bytes) -> dict[str, Any] | None
     from agents.reading import Reader
     from schemas.topics import STATE
     from streams.partitioner import partition_for
+    from streams.state.parts import is_part, split_part_key
     from streams.state.table import decode_record
 
     name = settings.topics.real(STATE)
@@ -145,11 +146,16 @@ def _find(settings: Settings, program: str, key: bytes) -> dict[str, Any] | None
         if not count:
             raise Refusal(f"There is no topic {name} on this cluster: check the brokers and the topic prefix.")
         place = (name, partition_for(program.encode(), count))
-        raw: bytes | None = None
+        rows: dict[str, bytes | None] = {}
         for message in reader.read(reader.stretches([place])):
-            if message.key() == key:
-                raw = message.value()
-    return None if raw is None else {"partition": place[1], **_readable(decode_record(key, raw))}
+            row = message.key()
+            owner, part = split_part_key(row) if is_part(row) else (row, "")
+            if owner == key:
+                rows[part] = message.value()
+    stored = {part: value for part, value in rows.items() if value}
+    if "" not in stored:
+        return None
+    return {"partition": place[1], **_readable(decode_record(key, stored[""], stored))}
 
 
 def _readable(value: Any, name: str = "") -> Any:

@@ -54,10 +54,10 @@ class Sample(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What was made of a program's stored bytes, and until when of the engine's clock that is good."""
+    """What was made of a program's stored rows, and until when of the engine's clock that is good."""
 
-    stored: bytes
-    tones: tuple[bytes, ...]
+    stored: dict[str, bytes]
+    tones: tuple[dict[str, bytes], ...]
     hour: int
     samples: list[Sample]
 
@@ -71,25 +71,30 @@ class ProgramReader:
     def read(self, fold: EngineFold) -> Iterable[tuple[str, list[Sample]]]:
         """Give the samples of each program of a partition, by the state committed last."""
         clock_ms = fold.clock_ms
-        tones: dict[str, list[bytes]] = {}
-        for key, raw in fold.tones.items():
-            tones.setdefault(program_of(key), []).append(raw)
-        for key, raw in fold.programs.items():
+        tones: dict[str, list[dict[str, bytes]]] = {}
+        for key, rows in fold.tones.items():
+            tones.setdefault(program_of(key), []).append(rows)
+        for key, rows in fold.programs.items():
             program_id = program_of(key)
             if program_id == EVERYWHERE:  # no program: each partition keeps one for rules about the whole installation
                 continue
             found = tuple(tones.get(program_id, ()))
             known = self._known.get(program_id)
-            if known is None or known[:3] != (raw, found, clock_ms // HOUR_MS):
-                samples = _samples(fold, program_id, key, raw, found, clock_ms)
-                known = self._known[program_id] = _Known(raw, found, clock_ms // HOUR_MS, samples)
+            if known is None or known[:3] != (rows, found, clock_ms // HOUR_MS):
+                samples = _samples(fold, program_id, key, rows, found, clock_ms)
+                known = self._known[program_id] = _Known(rows, found, clock_ms // HOUR_MS, samples)
             yield program_id, known.samples
 
 
 def _samples(
-    fold: EngineFold, program_id: str, key: bytes, raw: bytes, tones: tuple[bytes, ...], now_ms: int
+    fold: EngineFold,
+    program_id: str,
+    key: bytes,
+    rows: dict[str, bytes],
+    tones: tuple[dict[str, bytes], ...],
+    now_ms: int,
 ) -> list[Sample]:
-    record = decode_record(key, raw)  # our own copy, to do with as we like
+    record = decode_record(key, rows[""], rows)  # our own copy, to do with as we like
     assert isinstance(record, ProgramState)
     if record.ends_ms and now_ms >= record.ends_ms + ENDED_KEPT_MS:
         return []
@@ -172,11 +177,11 @@ def _detected(stream: RateStream, now_ms: int, calendar: Calendar, params: RateP
     return samples
 
 
-def _toned(tones: tuple[bytes, ...], today: int) -> list[Sample]:
+def _toned(tones: tuple[dict[str, bytes], ...], today: int) -> list[Sample]:
     """Share of positive answers; the tallies' columns are answers, positive ones, ratings and their sum."""
     answers = positive = 0
-    for raw in tones:
-        tally = decode_record(b"t", raw)
+    for rows in tones:
+        tally = decode_record(b"t", rows[""], rows)
         assert isinstance(tally, Tally)
         sums = tally.totals(today + 1 - POSITIVE_DAYS, today + 1)
         answers, positive = answers + sums[0], positive + sums[1]

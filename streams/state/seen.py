@@ -1,9 +1,10 @@
 """Which event ids have been seen: seven days of 64-bit hashes, packed.
 
-Two forms of the same thing. What is stored: chunks of at most 32 hashes (256 B) per day, of which only the last is
-ever rewritten, so a fact costs 8 B of state whatever the size of its program. What is looked up: one open-addressing
-table over all days, 12 to 28 B per hash, where a Python `set` would take 70. Hashes of a day that fell out stay in
-the table until it is full or until one of them might be taken for a repeat; only then is it rebuilt from the chunks.
+Two forms of the same thing. What is stored: chunks of at most 16 hashes (128 B) per day, of which only the last is
+ever rewritten, so a fact costs 68 B of state on average, whatever the size of its program. What is looked up: one
+open-addressing table over all days, 12 to 28 B per hash, where a Python `set` would take 70. Hashes of a day that fell
+out stay in the table until it is full or until one of them might be taken for a repeat; only then is it rebuilt from
+the chunks.
 
 A false repeat needs two ids of one week and partition with the same 64-bit hash: at a million facts a week, once in
 37 million weeks.
@@ -13,11 +14,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from struct import Struct
 from typing import Final
 
 KEEP_DAYS: Final = 7
-CHUNK_BYTES: Final = 256
+#: Stored chunks of 256 B, as they were once, are kept as they are until their day falls out.
+CHUNK_BYTES: Final = 128
 _SMALLEST: Final = 256
 _unpack: Final = Struct("<Q").unpack
 
@@ -39,11 +42,11 @@ def _begun(topic: int, program_id: str) -> blake2b:
 class Seen:
     """Hashes of the last `KEEP_DAYS` days, by day of the engine's clock (days since 1970)."""
 
-    __slots__ = ("_chunks", "_day", "_dirty", "_is_stale", "_mask", "_table", "_tail", "_tails", "_used")
+    __slots__ = ("_day", "_days", "_dirty", "_is_stale", "_mask", "_table", "_tail", "_used")
 
     def __init__(self) -> None:
-        self._chunks: dict[tuple[int, int], bytearray] = {}
-        self._tails: dict[int, int] = {}  # day → number of its last chunk; chunks are numbered from 0 without holes
+        #: day → its chunks by number; only the last one of a day may grow
+        self._days: dict[int, list[bytes | bytearray]] = {}
         self._dirty: dict[tuple[int, int], None] = {}
         self._table = array("Q", bytes(8 * _SMALLEST))
         self._mask = _SMALLEST - 1
@@ -54,7 +57,7 @@ class Seen:
         self._tail = bytearray()
 
     def __len__(self) -> int:
-        return sum(map(len, self._chunks.values())) // 8
+        return sum(len(chunk) for chunks in self._days.values() for chunk in chunks) // 8
 
     def add(self, value: int, day: int) -> bool:
         """Remember a hash under a day; returns False, and changes nothing, when it is known already."""
@@ -78,24 +81,26 @@ class Seen:
 
     def _open(self, day: int) -> None:
         """Choose the chunk that the next hash of a day goes into, and mark it as changed."""
-        number = self._tails.get(day, -1)
-        if number < 0 or len(self._chunks[day, number]) >= CHUNK_BYTES:
-            number += 1
-            self._tails[day] = number
-            self._chunks[day, number] = bytearray()
-        self._day, self._tail = day, self._chunks[day, number]
-        self._dirty[day, number] = None
+        chunks = self._days.setdefault(day, [])
+        if not chunks or len(chunks[-1]) >= CHUNK_BYTES:
+            if chunks:
+                chunks[-1] = bytes(chunks[-1])  # it takes less memory than what can grow
+            tail = bytearray()
+            chunks.append(tail)
+        else:
+            tail = chunks[-1] = bytearray(chunks[-1])
+        self._day, self._tail = day, tail
+        self._dirty[day, len(chunks) - 1] = None
 
     def expire(self, today: int) -> None:
         """Forget the days before `today - KEEP_DAYS`; cheap while no day falls out."""
         first = today - KEEP_DAYS
-        gone = sorted(day for day in self._tails if day < first)
+        gone = sorted(day for day in self._days if day < first)
         if not gone:
             return
         self._day = -1
         for day in gone:
-            for number in range(self._tails.pop(day) + 1):
-                del self._chunks[day, number]
+            for number in range(len(self._days.pop(day))):
                 self._dirty[day, number] = None
         self._is_stale = True
 
@@ -103,14 +108,14 @@ class Seen:
         """Chunks changed since the last call as (day, number, packed hashes); None where the day was forgotten."""
         changed, self._dirty, self._day = self._dirty, {}, -1
         for day, number in changed:
-            chunk = self._chunks.get((day, number))
-            yield day, number, None if chunk is None else bytes(chunk)
+            chunks = self._days.get(day, ())
+            yield day, number, bytes(chunks[number]) if number < len(chunks) else None
 
     def restore(self, chunks: Iterable[tuple[int, int, bytes]]) -> None:
         """Fill an empty memory from its stored chunks."""
-        for day, number, packed in chunks:
-            self._chunks[day, number] = bytearray(packed)
-            self._tails[day] = max(number, self._tails.get(day, -1))
+        for day, number, packed in sorted(chunks):
+            assert number == len(self._days.setdefault(day, [])), "chunks are numbered from 0 without holes"
+            self._days[day].append(packed)
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -118,7 +123,7 @@ class Seen:
         while size * 9 < count * 16:
             size *= 2
         table, mask = array("Q", bytes(8 * size)), size - 1
-        for chunk in self._chunks.values():
+        for chunk in chain.from_iterable(self._days.values()):
             for value in array("Q", bytes(chunk)):
                 place = value & mask
                 while table[place]:

@@ -1,8 +1,10 @@
 """The state table of one partition: keyed records, cold as stored bytes, hot as objects while they are worked on.
 
-A cold record costs its encoded size plus two dictionary slots, so that a pair with its two people stays below 2 KB. A
-record becomes hot when it is first asked for; a flush encodes what changed and, when too many are hot, lets all of
-them go cold. Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
+A cold record costs its encoded size plus two dictionary slots. A record becomes hot when it is first asked for; a
+flush encodes what may have changed, hands over the rows that did and, when too many are hot, lets all of them go cold.
+Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
+
+Some kinds of record are stored in several rows: see `streams.state.parts`.
 """
 
 from bisect import bisect_right
@@ -14,6 +16,18 @@ import msgspec
 from streams.state.history import Page
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
+from streams.state.parts import (
+    EPISODES,
+    PARTS,
+    Rows,
+    is_part,
+    open_heads,
+    part_key,
+    put_together,
+    split_part_key,
+    take_apart,
+    version_of,
+)
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Head, Record
 from streams.state.source import SourceState
@@ -60,7 +74,8 @@ def program_key(program_id: str) -> bytes:
 
 
 def is_record(key: bytes) -> bool:
-    return key[0] in _KINDS
+    """Whether a row is a record or a part of one."""
+    return key[0] in _KINDS or is_part(key)
 
 
 def program_of(key: bytes) -> str:
@@ -74,9 +89,9 @@ def subject_of(key: bytes) -> str:
     return (subject or program).decode()
 
 
-def decode_record(key: bytes, raw: bytes) -> Record:
-    """Decode a stored record. Raises `NewerStateError` when later code wrote it, `msgspec.DecodeError` when it is
-    damaged."""
+def decode_record(key: bytes, raw: bytes, parts: Rows | None = None) -> Record:
+    """Decode a stored record and its parts. Raises `NewerStateError` when later code wrote it, `msgspec.DecodeError`
+    when it is damaged."""
     try:
         record = _DECODE[key[0]](raw)
     except msgspec.ValidationError:
@@ -84,8 +99,12 @@ def decode_record(key: bytes, raw: bytes) -> Record:
         if version > VERSION:
             raise newer(version) from None
         raise
-    if record.v > VERSION:
-        raise newer(record.v)
+    if record.v != VERSION:
+        if record.v > VERSION:
+            raise newer(record.v)
+        record.v = VERSION  # it is written as this code writes it, if it is written again
+    if parts:
+        put_together(key[0], record, parts)
     return record
 
 
@@ -101,10 +120,12 @@ class Table:
         dirty: keys of what changed since the last flush; likewise.
     """
 
-    __slots__ = ("_by_program", "_cold", "dirty", "hot")
+    __slots__ = ("_by_program", "_cold", "_parts", "dirty", "hot")
 
     def __init__(self) -> None:
         self._cold: dict[bytes, bytes] = {}
+        #: stored rows of the parts of a record, by its key and their names
+        self._parts: dict[bytes, dict[str, bytes]] = {}
         self.hot: dict[bytes, Record] = {}
         self.dirty: dict[bytes, None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
@@ -123,14 +144,14 @@ class Table:
             raw = self._cold.get(key)
             if raw is None:
                 return None
-            record = self.hot[key] = decode_record(key, raw)
+            record = self.hot[key] = decode_record(key, raw, self._parts.get(key))
         return record
 
     def peek(self, key: bytes) -> Record | None:
         """Read a record without making it hot: for going through many. What is read so may not be changed."""
         record = self.hot.get(key)
         if record is None and (raw := self._cold.get(key)) is not None:
-            return decode_record(key, raw)
+            return decode_record(key, raw, self._parts.get(key))
         return record
 
     def put(self, key: bytes, record: Record) -> None:
@@ -172,14 +193,19 @@ class Table:
                 yield key, record
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        self._cold.update(rows)
+        for key, raw in rows:
+            if is_part(key):
+                owner, name = split_part_key(key)
+                self._parts.setdefault(owner, {})[name] = raw
+            else:
+                self._cold[key] = raw
         self._by_program = None
 
     def items(self) -> Iterator[tuple[bytes, Record]]:
         """Every record, without making it hot."""
         for key in self.keys(b""):
             record = self.hot.get(key)
-            yield key, record if record is not None else decode_record(key, self._cold[key])
+            yield key, record if record is not None else decode_record(key, self._cold[key], self._parts.get(key))
 
     def restored(self) -> Iterator[tuple[bytes, Head]]:
         """What a restart has to know of every record. Only for a table that was just restored: changes since then are
@@ -189,23 +215,53 @@ class Table:
             if head.v > VERSION:
                 raise newer(head.v)
             yield key, head
+        for key, parts in self._parts.items():
+            version = max(map(version_of, parts.values()))
+            if version > VERSION:
+                raise newer(version)
+            if EPISODES in parts:
+                yield key, Head(version, episodes=open_heads(parts[EPISODES]))
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every record as it was last encoded; what has changed since is not in it."""
-        return iter(self._cold.items())
+        """Every row of a record or of a part as it was last encoded; what has changed since is not in it."""
+        yield from self._cold.items()
+        for key, parts in self._parts.items():
+            for name, raw in parts.items():
+                yield part_key(key, name), raw
 
     def flush(self) -> list[tuple[bytes, bytes | None]]:
-        """Encode what changed; None marks a deleted record."""
+        """Encode what was touched, and hand over the rows that differ from what is stored; None marks a deleted one."""
         rows: list[tuple[bytes, bytes | None]] = []
         hot, cold = self.hot, self._cold
         for key in self.dirty:
             record = hot.get(key)
             if record is None:
                 rows.append((key, None))
+                rows += ((part_key(key, name), None) for name in self._parts.pop(key, ()))
+                continue
+            if key[0] in PARTS:
+                raw, parts = take_apart(key[0], record)
+                rows += self._changed_parts(key, parts)
             else:
-                raw = cold[key] = _encode(record)
+                raw = _encode(record)
+            if cold.get(key) != raw:
+                cold[key] = raw
                 rows.append((key, raw))
         self.dirty = {}
         if len(hot) > HOT_LIMIT:
             self.hot = {}
         return rows
+
+    def _changed_parts(self, key: bytes, parts: dict[str, bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Keep the parts of a record as stored, and give the rows that differ from what was."""
+        before = self._parts.get(key, {})
+        for name, raw in parts.items():
+            if before.get(name) != raw:
+                yield part_key(key, name), raw
+        for name in before:
+            if name not in parts:
+                yield part_key(key, name), None
+        if parts:
+            self._parts[key] = parts
+        else:
+            self._parts.pop(key, None)

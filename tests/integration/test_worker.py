@@ -226,6 +226,8 @@ def test_every_client_of_a_worker_logs_in_over_tls(
     assert json.loads(doctor.stdout)["problems"] == []
     shown = _ebb(settings, "state", "show", "program-1", "--pair", "pair-1", "--json")
     assert "mentee-1" in shown.stdout
+    shown = _ebb(settings, "state", "show", "program-1", "--json")
+    assert sum(json.loads(shown.stdout)["counted"]["ratings"]) > 0  # it stands in a row of its own
     assert worker.end()[0] == 0
     doctor = _ebb(settings | {"EBB_CLOCK": "records"}, "doctor", "--json")
     assert "No worker runs the ingest" in json.loads(doctor.stdout)["problems"][0]["problem"]

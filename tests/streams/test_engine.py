@@ -26,6 +26,7 @@ from streams.clock import DAY_MS
 from streams.engine import Engine
 from streams.lifecycle import Decision
 from streams.rules import RULES_BY_ID
+from streams.state.record import VERSION
 from streams.state.table import NewerStateError, pair_key
 from tests.scenarios.runner import START, make_fact
 from tests.streams.logs import entries, random_lines, stored
@@ -356,7 +357,7 @@ def test_state_of_later_code_is_refused() -> None:
         engine.apply(engine.applied + 1, value)
     stored(engine, rows)
     key = pair_key("program", "pair")
-    rows[key] = rows[key].replace(b"\x01", b"\x63", 1)
+    rows[key] = rows[key].replace(bytes([VERSION]), b"\x63", 1)
     later = Engine()
     with pytest.raises(NewerStateError):
         later.restore(rows.items())

@@ -9,6 +9,7 @@ import pytest
 
 from streams.engine import Engine
 from streams.state.pair import PairState
+from streams.state.record import VERSION
 from streams.state.table import (
     HOT_LIMIT,
     NewerStateError,
@@ -62,8 +63,8 @@ def test_a_record_of_an_earlier_version_with_fewer_fields_is_read() -> None:
 
 
 def test_a_record_of_a_later_version_is_refused_whatever_its_shape() -> None:
-    for later in ([2, 0, {}], [2, "changed"]):
-        with pytest.raises(NewerStateError, match="version 2"):
+    for later in ([VERSION + 1, 0, {}], [VERSION + 1, "changed"]):
+        with pytest.raises(NewerStateError, match=f"version {VERSION + 1}"):
             decode_record(b"pprogram/pair", msgspec.msgpack.encode(later))
 
 
@@ -97,7 +98,7 @@ def test_a_deleted_record_leaves_a_tombstone_and_no_key() -> None:
 
 def main() -> None:
     rows = {key.hex(): value.hex() for key, value in sorted(rows_of_a_run().items())}
-    (GOLDEN / "v1.json").write_text(json.dumps(rows, indent=0) + "\n")
+    (GOLDEN / f"v{VERSION}.json").write_text(json.dumps(rows, indent=0) + "\n")
 
 
 if __name__ == "__main__":

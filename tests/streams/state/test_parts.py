@@ -1,0 +1,175 @@
+"""Records in several rows: together they are the record, and a fact writes the rows that it changed."""
+
+import json
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from streams.calendar import calendar_of
+from streams.detectors.rate import RateParams, start
+from streams.engine import Engine
+from streams.state.episode import Episode, Phase
+from streams.state.parts import PARTS, part_key, put_together, split_part_key, take_apart
+from streams.state.program import ProgramState
+from streams.state.record import VERSION
+from streams.state.table import NewerStateError, Table, decode_record, program_key, tally_key
+from streams.state.tally import Tally
+from tests.streams.logs import entries, random_lines, stored
+from tests.streams.state.test_table import GOLDEN
+
+KEY: Final = program_key("p")
+
+
+def a_program() -> ProgramState:
+    program = ProgramState(episodes=[Episode(3, "", Phase.OPEN, id="open")])
+    program.counted.positive = 5
+    return program
+
+
+def flushed(table: Table) -> dict[bytes, bytes | None]:
+    rows = table.flush()
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def kept(rows: dict[bytes, bytes | None]) -> list[tuple[bytes, bytes]]:
+    return [(key, value) for key, value in rows.items() if value is not None]
+
+
+def test_a_record_that_was_taken_apart_is_as_it_was_and_its_rows_make_it_again() -> None:
+    """Every record of a run of random facts; the kinds that have parts are all among them."""
+    engine, kinds = Engine(), set()
+    for value in entries(random_lines(11, 150)):
+        while not engine.apply(engine.applied + 1, value):
+            pass
+        for key, record in engine.state.table.items():
+            if key[0] in PARTS:
+                before = msgspec.msgpack.encode(record)
+                raw, parts = take_apart(key[0], record)
+                assert msgspec.msgpack.encode(record) == before
+                assert decode_record(key, raw, parts) == record
+                kinds.add(key[0])
+    assert kinds == set(PARTS)
+
+
+def test_what_is_written_by_and_by_is_what_is_written_at_once() -> None:
+    """After every single one of a run of random facts the rows restore what is in memory."""
+    engine, rows = Engine(), dict[bytes, bytes]()
+    for number, value in enumerate(entries(random_lines(5, 150))):
+        while not engine.apply(engine.applied + 1, value):
+            pass
+        stored(engine, rows)
+        assert {key: raw for key, raw in rows.items() if key[0]} == dict(engine.state.table.stored())
+        if number % 10 == 0:
+            again = Engine()
+            again.restore(rows.items())
+            assert dict(again.state.table.items()) == dict(engine.state.table.items())
+            assert again.state.interventions == engine.state.interventions
+
+
+def test_a_fact_leaves_the_rows_it_did_not_change() -> None:
+    table, program = Table(), a_program()
+    table.put(KEY, program)
+    assert {split_part_key(key)[1] for key in flushed(table) if key != KEY} == {"episodes", "sums"}
+    program.counted.positive += 1
+    table.touch(KEY)
+    assert flushed(table).keys() == {part_key(KEY, "sums")}
+    program.timers[3] = 7
+    table.touch(KEY)
+    assert flushed(table).keys() == {KEY}
+    table.touch(KEY)
+    assert flushed(table) == {}
+
+
+def test_a_part_that_is_no_more_is_deleted_and_with_a_record_all_of_them() -> None:
+    table, program = Table(), a_program()
+    table.put(KEY, program)
+    program.sentiment = start(0, 5, calendar_of(), RateParams(far_per_year=0.5))
+    rows = flushed(table)
+    program.sentiment = None
+    table.touch(KEY)
+    assert flushed(table) == {part_key(KEY, "sentiment"): None}
+    del rows[part_key(KEY, "sentiment")]
+    restored = Table()
+    restored.restore(kept(rows))
+    assert restored.get(KEY) == program
+    restored.delete(KEY)
+    assert restored.get(KEY) is None
+    assert flushed(restored) == dict.fromkeys(rows)
+
+
+def test_a_record_made_anew_in_place_of_a_deleted_one_leaves_nothing_of_it() -> None:
+    table = Table()
+    key = tally_key("p", "held")
+    tally = Tally()
+    for day in range(40):
+        tally.add(day, (1,), 100)
+    table.put(key, tally)
+    rows = flushed(table)
+    assert part_key(key, "past") in rows
+    table.delete(key)
+    table.put(key, Tally())
+    rows |= flushed(table)
+    restored = Table()
+    restored.restore(kept(rows))
+    assert restored.get(key) == Tally()
+
+
+def test_a_count_of_today_leaves_the_row_of_the_past_alone() -> None:
+    table = Table()
+    key = tally_key("p", "tone/1")
+    tally = Tally(width=2)
+    for day in range(100, 150):
+        tally.add(day, (1, 2), 60)
+    table.put(key, tally)
+    flushed(table)
+    tally.add(149, (1, 0), 60)
+    table.touch(key)
+    assert flushed(table).keys() == {key}
+    tally.add(110, (1, 0), 60)
+    table.touch(key)
+    assert flushed(table).keys() == {part_key(key, "past")}
+
+
+def test_records_of_version_1_are_read_and_written_in_parts() -> None:
+    old = json.loads((GOLDEN / "v1.json").read_text())
+    rows = {bytes.fromhex(key): bytes.fromhex(value) for key, value in old.items()}
+    engine = Engine()
+    engine.restore(rows.items())
+    table = engine.state.table
+    records = dict(table.items())
+    assert not any(key.startswith(b"d") for key in rows)
+    for key in records:
+        table.get(key)
+        table.touch(key)
+    stored(engine, rows)
+    assert any(key.startswith(b"d") for key in rows)
+    again = Engine()
+    again.restore(rows.items())
+    assert dict(again.state.table.items()) == records
+    assert again.state.interventions == engine.state.interventions
+
+
+def test_a_row_of_a_part_with_fewer_or_more_fields_is_read() -> None:
+    """As earlier code wrote it, and as later code of the same version may."""
+    program = ProgramState()
+    put_together(KEY[0], program, {"sums": msgspec.msgpack.encode([VERSION])})
+    assert program == ProgramState()
+    put_together(KEY[0], program, {"sums": msgspec.msgpack.encode([VERSION, [7, 8], [1.0], "more"])})
+    assert (program.counted.positive, program.counted.neutral) == (7, 8)
+
+
+@pytest.mark.parametrize("row", [[VERSION + 1, []], [VERSION + 1]])
+def test_a_part_of_a_later_version_is_refused(row: list[Any]) -> None:
+    table, rows = Table(), flushed_program()
+    rows[part_key(KEY, "sums")] = msgspec.msgpack.encode(row)
+    table.restore(rows.items())
+    with pytest.raises(NewerStateError, match=f"version {VERSION + 1}"):
+        list(table.restored())
+
+
+def flushed_program() -> dict[bytes, bytes]:
+    table = Table()
+    table.put(KEY, a_program())
+    return dict(kept(flushed(table)))
