@@ -126,7 +126,7 @@ class RuleParams(BaseModel):
         return Severity[self.sent_from.upper()]
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """Whom a judgement is about: the record that remembers it, and for a pair_member the person."""
 
     kind: SubjectType
@@ -136,7 +136,7 @@ class Subject(msgspec.Struct, frozen=True):
     member: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What is true of a subject at one instant.
 
     Attributes:
@@ -179,7 +179,7 @@ class Action(NamedTuple):
     unlocked: bool = True
 
 
-class Account(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True, gc=False):
     """How a rule explains itself in a record.
 
     `due_ms` is a deadline that the matter itself has, written as `due_at` (else it is the next neglect step);

@@ -32,10 +32,10 @@ def _number_of(program_id: str) -> int:
 def hear(judging: Judging, topic: str, program_id: str, arrived_ms: int) -> None:
     """A fact of one of the fact topics arrived."""
     table, key = judging.state.table, _KEYS[topic]
-    source = table.get(key)
+    source = table.hot.get(key) or table.get(key)
     assert source is None or isinstance(source, SourceState)
     if source is not None and is_same_event(source.stream, arrived_ms):
-        table.touch(key)  # nearly always
+        table.dirty[key] = None  # nearly always
         return
     params = judging.rules_for(ACROSS).params(_RULE, ACROSS)
     if not params.enabled:

@@ -31,7 +31,7 @@ def trailing(end: int, size: int) -> tuple[int, int]:
     return end - size, end
 
 
-class DayCounts(Struct, array_like=True):
+class DayCounts(Struct, array_like=True, gc=False):
     """Counts by day over a trailing stretch of days: two bytes a busy day when stored, none for others."""
 
     #: the day that offsets count from

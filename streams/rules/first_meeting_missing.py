@@ -171,7 +171,8 @@ def _climb(
         due = due_ms(anchor_ms, duration, stops)
         if due is None:
             break
-        due = held_off(due, standing, params.booked_within)
+        if standing:
+            due = held_off(due, standing, params.booked_within)
         if due > now_ms:
             look_ms = due if look_ms is None else min(look_ms, due)
         elif step > 1 or not standing:

@@ -122,14 +122,15 @@ class ParticipantUnresponsive(Rule):
         """The highest rung that is true by the oldest attempt, and when to look again."""
         since_ms, attempt = waited
         stops = _stops(view, person)
-        is_tried = _is_tried(view, person_id, person, since_ms)
+        is_tried = bool(person.reached) and _is_tried(view, person_id, person, since_ms)
         booked = _booked(view, attempt) if params.booked_within else []
         rung, due_then, look_ms = 0, None, None
         for step, duration in enumerate(params.ladder(), 1):
             due = due_ms(since_ms, duration, stops)
             if due is None:
                 break
-            due = held_off(due, booked, params.booked_within, params.after_booking)
+            if booked:
+                due = held_off(due, booked, params.booked_within, params.after_booking)
             if due > now_ms:
                 look_ms = due
                 break
@@ -182,7 +183,7 @@ class ParticipantUnresponsive(Rule):
 
 def _waiting(view: View, person: ParticipantState) -> list[tuple[int, Attempt]]:
     """Attempts that still wait for this person, with the instant from which each counts, oldest first."""
-    withdrawn = set()
+    withdrawn: set[str] = set()
     if person.matching is not None:
         left = [each.sent for each in person.matching.received if each.phase is RequestPhase.WITHDRAWN]
         withdrawn = {sent.event_id for sent in left if sent is not None}
@@ -197,7 +198,9 @@ def _waiting(view: View, person: ParticipantState) -> list[tuple[int, Attempt]]:
         elif attempt.ref.event_id in withdrawn:
             continue
         found.append((since_ms, attempt))
-    return sorted(found, key=lambda each: (each[0], each[1].ref.at_ms, each[1].ref.event_id))
+    if len(found) > 1:
+        found.sort(key=lambda each: (each[0], each[1].ref.at_ms, each[1].ref.event_id))
+    return found
 
 
 def _booked(view: View, attempt: Attempt) -> list[Booking]:

@@ -7,7 +7,7 @@ one stopped: a total that falls at each hand-over cannot be summed over workers.
 from msgspec import Struct, field
 
 
-class Counted(Struct, array_like=True):
+class Counted(Struct, array_like=True, gc=False):
     """Totals of one program; they only rise. Repeats and facts about erased people are not in them."""
 
     #: facts on `sentiment`, by polarity

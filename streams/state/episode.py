@@ -13,7 +13,7 @@ KEPT_CLOSED_MS: Final = 60 * DAY_MS
 CODES: Final[dict[str, int]] = {}
 
 
-class FactRef(msgspec.Struct, array_like=True, frozen=True):
+class FactRef(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where a fact stands, so that evidence can be looked up: its id and, when it came through a broker, its
     coordinates."""
 
@@ -24,7 +24,7 @@ class FactRef(msgspec.Struct, array_like=True, frozen=True):
     at_ms: int
 
 
-class Evidence(msgspec.Struct, array_like=True, frozen=True):
+class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One line of evidence. `topic` is an index into the catalogue's inbound topics, -1 when no record stands behind
     it."""
 
@@ -50,7 +50,7 @@ class Phase(IntEnum):
     SILENT = 5  # true before the rule was switched on, or forgotten under backfill = none: silent until false once
 
 
-class Episode(msgspec.Struct, array_like=True):
+class Episode(msgspec.Struct, array_like=True, gc=False):
     """The life of one (rule, subject). `rule` is the rule's code, `member` names the person of a pair_member
     subject."""
 

@@ -36,7 +36,7 @@ class Side(IntEnum):
     MENTEE = 2
 
 
-class Rating(msgspec.Struct, array_like=True, frozen=True):
+class Rating(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One rating, 1..5, of a survey kind (index into `KINDS`)."""
 
     kind: int
@@ -47,7 +47,7 @@ class Rating(msgspec.Struct, array_like=True, frozen=True):
 KINDS: Final = ("mqs", "post_meeting", "closing", "custom")
 
 
-class Booking(msgspec.Struct, array_like=True, frozen=True):
+class Booking(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The newest word on a meeting that has not been held: planned for the half-open [start, end), or cancelled."""
 
     meeting_id: str
@@ -77,7 +77,7 @@ class SignKind(IntEnum):
     MISMATCH = 3  # somebody asked for help because the two do not match
 
 
-class Sign(msgspec.Struct, array_like=True, frozen=True):
+class Sign(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A sign of trouble, who gave it (empty when nobody in particular), and the digest of the survey it answers."""
 
     kind: SignKind
@@ -86,14 +86,14 @@ class Sign(msgspec.Struct, array_like=True, frozen=True):
     survey: bytes = b""
 
 
-class Postponement(msgspec.Struct, array_like=True, frozen=True):
+class Postponement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A meeting that was moved or called off since the last held one, and by whom, as far as that is known."""
 
     by: str
     ref: FactRef
 
 
-class Member(msgspec.Struct, array_like=True):
+class Member(msgspec.Struct, array_like=True, gc=False):
     """One person inside a pair. Instants are event times in ms UTC, 0 = never."""
 
     id: str

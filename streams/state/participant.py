@@ -34,7 +34,7 @@ class ParticipantPhase(IntEnum):
 CHOICES: Final = ("stay", "pause", "leave")
 
 
-class Attempt(msgspec.Struct, array_like=True, frozen=True):
+class Attempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An attempt to reach this person that they have not answered by any contact."""
 
     by: str
@@ -42,7 +42,7 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True):
     ref: FactRef
 
 
-class Help(msgspec.Struct, array_like=True, frozen=True):
+class Help(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """This person asked for help: about what (index into `HELP_TOPICS`) and in which pair, as far as they said."""
 
     topic: int
@@ -53,7 +53,7 @@ class Help(msgspec.Struct, array_like=True, frozen=True):
 HELP_TOPICS: Final = ("other", "cannot_reach_partner", "mismatch", "rematch", "safety")
 
 
-class Asked(msgspec.Struct, array_like=True, frozen=True):
+class Asked(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A survey that this person has not answered. Survey and pair are digests, so that a record stays small."""
 
     survey: bytes
@@ -64,7 +64,7 @@ class Asked(msgspec.Struct, array_like=True, frozen=True):
     expired_ms: int = 0
 
 
-class Survey(msgspec.Struct, array_like=True):
+class Survey(msgspec.Struct, array_like=True, gc=False):
     """A survey that is not judged yet (or was not when last looked at), and whether it was answered."""
 
     survey_id: str
@@ -82,7 +82,7 @@ class RequestPhase(IntEnum):
     WITHDRAWN = 2  # kept while it could still be overtaken by the older fact that it was sent
 
 
-class Request(msgspec.Struct, array_like=True):
+class Request(msgspec.Struct, array_like=True, gc=False):
     """A match request that a person received and has not answered.
 
     Attributes:
@@ -105,7 +105,7 @@ class Request(msgspec.Struct, array_like=True):
         return 0 if ref is None else ref.at_ms
 
 
-class Matching(msgspec.Struct, array_like=True):
+class Matching(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of a person's match requests, at most `MAX_REQUESTS` of each sort, oldest first."""
 
     #: received, and sent or expired since the person's last answer

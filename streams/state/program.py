@@ -10,7 +10,7 @@ from streams.state.episode import FactRef
 from streams.state.record import Record
 
 
-class Carryover(Struct, array_like=True):
+class Carryover(Struct, array_like=True, gc=False):
     """Who is carried over into the next run, as last counted.
 
     Attributes:

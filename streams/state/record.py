@@ -16,7 +16,7 @@ HOUSEKEEPING: Final = 0
 LIFE: Final = -1
 
 
-class OpenHead(msgspec.Struct, array_like=True, frozen=True):
+class OpenHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The first fields of a stored episode, in its order: enough to tell whether it is open, and its id."""
 
     rule: int
@@ -28,7 +28,7 @@ class OpenHead(msgspec.Struct, array_like=True, frozen=True):
     id: str = ""
 
 
-class Head(msgspec.Struct, array_like=True, frozen=True):
+class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The first fields of a stored record, in the order of `Record`: what a restart has to know of each.
 
     What stands behind them is skipped and not built, which makes a restart several times faster.
@@ -44,8 +44,11 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
         return [each.id for each in self.episodes if Phase.OPEN <= each.phase <= Phase.SNOOZED]
 
 
-class Record(msgspec.Struct, array_like=True, kw_only=True):
+class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """Base of the records of pairs, participants and programs.
+
+    Records, and all that stands in them, are hidden from the cycle collector (`gc=False`): none leads back to itself,
+    and there are hundreds of thousands.
 
     `armed_ms` is the one live entry of this record in the partition's timer heap (`NEVER` = none). It is stored, so
     that the heap rebuilt after a restart is the heap that was lost.

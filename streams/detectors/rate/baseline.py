@@ -48,14 +48,14 @@ def quantile_30(shape: float) -> float:
     return shape * root * root * root * (1.0 + u * u * u * (c3 + u * (c4 + u * (c5 + u * c6))))
 
 
-class Spread(Struct, array_like=True):
+class Spread(Struct, array_like=True, gc=False):
     """Squared differences of neighbouring weeks over their variance, and how many."""
 
     total: float = 0.0
     weeks: int = 0
 
 
-class Baseline(Struct, array_like=True):
+class Baseline(Struct, array_like=True, gc=False):
     """Committed counts, and what waits behind the guard.
 
     Exposure is in profile-weeks times pairs (or in surveys); marks are totals of the stream, in milliseconds, at the

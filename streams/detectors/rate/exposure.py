@@ -18,7 +18,7 @@ _EXACT_DAYS: Final = 30
 _UNCHANGED: Final = -1
 
 
-class ExposureLine(Struct, array_like=True):
+class ExposureLine(Struct, array_like=True, gc=False):
     """The integral up to `at_ms`, and what is needed to read it at day starts before and instants after."""
 
     at_ms: int

@@ -24,7 +24,7 @@ DIRECT_MS = DIRECT_WEEKS * WEEK_MS
 _WINDOW_DAYS = 28
 
 
-class RateStream(Struct, array_like=True):
+class RateStream(Struct, array_like=True, gc=False):
     """State of one detector. Read `alarm_ms`, and leave the rest to the functions of this module."""
 
     line: ExposureLine

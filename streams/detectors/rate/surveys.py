@@ -9,7 +9,7 @@ from streams.windows import DayCounts
 _KEEP_DAYS = 3_660
 
 
-class Surveys(Struct, array_like=True):
+class Surveys(Struct, array_like=True, gc=False):
     """Counters of a program that sends surveys. Bounded: days leave `sent` and `answered` when they come of age."""
 
     #: not judged yet, by local day of sending

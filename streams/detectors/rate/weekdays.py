@@ -26,7 +26,7 @@ _ENOUGH_DAYS: Final = 28
 _ENOUGH_MORE: Final = 4
 
 
-class Weekdays(Struct, array_like=True):
+class Weekdays(Struct, array_like=True, gc=False):
     """The profile in force, and for a stream that learns it the counts behind it, Monday first."""
 
     #: thousandths with mean 1,000; None = the shipped one

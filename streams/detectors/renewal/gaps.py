@@ -17,7 +17,7 @@ _PRIOR_GAPS: Final = 20.0
 _FADING: Final = 0.99901
 
 
-class GapPool(Struct, array_like=True):
+class GapPool(Struct, array_like=True, gc=False):
     """Gaps of a whole program, faded: number and sum (active weeks), number of neighbours and how unlike they were."""
 
     gaps: float = 0.0

@@ -29,7 +29,7 @@ ARM_PROGRAMS: Final = 3
 _FULL: Final = 2 * ARM_PROGRAMS
 
 
-class SourceStream(Struct, array_like=True):
+class SourceStream(Struct, array_like=True, gc=False):
     """State of one source, about 200 bytes. Instants are arrivals, ms UTC."""
 
     rhythm: RenewalStream

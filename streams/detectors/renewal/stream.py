@@ -25,7 +25,7 @@ _LONGEST_MS: Final = 3_660 * DAY_MS
 _QUEUE_LIMIT: Final = 16
 
 
-class RenewalStream(Struct, array_like=True):
+class RenewalStream(Struct, array_like=True, gc=False):
     """State of one detector. Read `alarm_ms`, `worsened`, `last_ms`; leave the rest to the functions of this module."""
 
     #: the newest event that counts, ms UTC

@@ -24,7 +24,7 @@ _RELEARN_DAYS: Final = 56
 _RECOVERY_ANSWERS: Final = 5
 
 
-class ShareStream(Struct, array_like=True):
+class ShareStream(Struct, array_like=True, gc=False):
     """State of one detector. Read `alarm_ms`, and leave the rest to the functions of this module."""
 
     #: profile time (ms) is counted from here; everything before the end of day `judged_day` is judged

@@ -27,7 +27,7 @@ _FALL: Final = 0.75
 _NORMAL_30: Final = -0.5244005127080407
 
 
-class Usual(Struct, array_like=True):
+class Usual(Struct, array_like=True, gc=False):
     """Committed sums, and what waits behind the guard."""
 
     #: pseudo-answers of the prior: positive and all
