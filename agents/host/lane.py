@@ -6,7 +6,7 @@ returned):
     earlier owner, and returns only after the former owner's transaction is finished.
  2. recover: read the state partition to the end offset taken after 1.
  3. seek the journal to applied + 1.
-Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger):
+Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger after it):
  4. apply exactly the entry applied + 1: an older one is skipped, at a newer one the rest is dropped and the lane seeks
     back.
  5. one transaction: interventions, then rows with the marker last; every batch's answer is awaited; commit. It begins
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from agents.host.transactions import TransactionalWriter
 log = logging.getLogger("ebb.host")
 
 BLOCK = 512  # records between two looks at how much is pending
+AHEAD_S = 0.1  # how long before a commit its transaction may begin: brokers end one that is open for long
 YIELD_EVERY = 2_048  # records between two turns of the event loop
 
 
@@ -57,9 +59,10 @@ class LaneOptions:
     """How a lane works.
 
     Args:
-        linger_s: how long a unit waits for more after its first chunk; fewer, larger transactions.
-        backlog_linger_s: the same once a unit holds `backlog_records`: then we are behind, and one row for many entries
-            of a pair counts more than the moment of commit.
+        linger_s: how long after a commit the next one waits for more; fewer, larger transactions. What comes after a
+            longer silence is committed at once.
+        backlog_linger_s: how long a unit waits for more once it holds `backlog_records`: then we are behind, and one
+            row for many entries of a pair counts more than the moment of commit.
         unit_records: a unit is committed once this many records and interventions are pending.
         idle_s: a lane that is behind and hears nothing this long seeks again, in case a chunk was lost on the way.
         transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
@@ -123,6 +126,7 @@ class Lane:
         self._write_host_row = False
         self._state_begin = 0
         self._uncommitted_entries = 0
+        self._committed_at = -math.inf
         self._writer = TransactionalWriter(
             kafka,
             topics.transactional_id(partition),
@@ -237,7 +241,7 @@ class Lane:
     async def _unit(self) -> None:
         loop, fold = asyncio.get_running_loop(), self._fold
         options, started = self._options, loop.time()
-        deadline = started + options.linger_s
+        deadline = self._committed_at + options.linger_s
         while not self._closed:
             if len(self._inbox):
                 await self._apply(self._inbox.take())
@@ -252,13 +256,15 @@ class Lane:
 
     async def _wait_for_more(self, seconds: float) -> bool:
         """Wait for a chunk; when a commit is sure to follow soon, the coordinator is told of it meanwhile."""
-        if seconds <= self._options.linger_s and self._fold.applied != self.durable:
+        if seconds <= 0:
+            return False
+        if seconds <= AHEAD_S and self._fold.applied != self.durable:
             try:
                 await self._writer.begin(with_interventions=self._fold.has_interventions())
             except KafkaError:
                 self._look_whether_it_overran()
                 raise
-        return await self._inbox.wait(max(0.0, seconds))
+        return await self._inbox.wait(seconds)
 
     async def _apply(self, records: Sequence[Record]) -> None:
         fold, count, index, turn = self._fold, len(records), 0, 0
@@ -342,6 +348,7 @@ class Lane:
             self._look_whether_it_overran()
             raise
         self.durable = applied
+        self._committed_at = asyncio.get_running_loop().time()
         self._uncommitted_entries = 0
         self._write_host_row = False
         self.pulse += 1

@@ -71,11 +71,15 @@ async def recover(
     await consumer.start()
     try:
         hand_out_as_they_are(consumer)
-        consumer.assign([here])
+        # All three are assigned, so that the client learns at once where they are, and paused until their offsets are
+        # known: what is asked behind a fetch is answered behind it.
+        consumer.assign([here, there, out])
+        consumer.pause(here, there, out)
         ends, begins = await asyncio.gather(
             consumer.end_offsets([here, there, out]), consumer.beginning_offsets([here, there])
         )
         consumer.seek(here, begins[here])
+        consumer.resume(here)
         rows: dict[bytes, bytes] = {}
         records, last = 0, None
         while await consumer.position(here) < ends[here]:

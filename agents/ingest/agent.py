@@ -75,7 +75,7 @@ def build_ingest(
 
     def vitals() -> dict[int, Vital]:
         pump = ingest.pump
-        return {} if pump is None else {0: Vital(pump.lag(), pump.pulse)}
+        return {} if pump is None or pump.waits_for_leader() else {0: Vital(pump.lag(), pump.pulse)}
 
     watchdog = Watchdog(vitals, patience_s=watchdog_patience_s)
 

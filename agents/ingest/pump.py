@@ -98,6 +98,12 @@ class Pump:
         """Records known to exist and not acknowledged, stopped and waiting sources left out."""
         return self._sources.lag()
 
+    def waits_for_leader(self) -> bool:
+        """Whether writes are not acknowledged because a partition has no leader: a restart would not change that. Safe
+        to call from any thread.
+        """
+        return self._under_way is not None and self._writer.lacks_leader()
+
     def problems(self) -> list[str]:
         """What keeps this worker from being ready, a sentence each; empty when all is well."""
         found = []

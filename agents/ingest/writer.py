@@ -6,10 +6,11 @@ the one before is acknowledged, and any error ends the process.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 
 from agents.host.checks import Skew, skew_of
@@ -53,7 +54,20 @@ class Writer:
             linger_ms=0,
             request_timeout_ms=15_000,
         )
+        # aiokafka tries an idempotent batch again for as long as it takes, unless its partition has no leader: then it
+        # gives up after the time of one request. A restart would give it up, too, and begin anew; so we wait.
+        self._producer._message_accumulator._batch_ttl = math.inf
         await self._producer.start()
+
+    def lacks_leader(self) -> bool:
+        """Whether the brokers say that nobody can take what we write to the journal or to dead letters. Safe to call
+        from any thread."""
+        cluster = self._producer.client.cluster
+        return any(
+            cluster.leader_for_partition(TopicPartition(topic, partition)) in (None, -1)
+            for topic in (self._topics.real(JOURNAL), self._topics.real(DEAD_LETTERS))
+            for partition in cluster.partitions_for_topic(topic) or ()
+        )
 
     async def stop(self) -> None:
         if self._producer is not None:

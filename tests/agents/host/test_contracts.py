@@ -90,6 +90,8 @@ READ = {
     sender.AddPartitionsToTxnHandler.handle_response: "67266db24da2",
     sender.EndTxnHandler.handle_response: "89bd9721c28e",
     sender.SendProduceReqHandler.handle_response: "850323cc8f77",
+    MessageAccumulator.drain_by_nodes: "fc995afbfc57",
+    MessageBatch.expired: "3b28f15f56f2",
     sender.Sender._sender_routine: "2380dc5e333d",
     sender.Sender._maybe_do_transactional_request: "71227a8a4d9c",
     TransactionManager.maybe_add_partition_to_txn: "e0a118be379a",

@@ -195,14 +195,33 @@ def test_entries_in_order_become_rows_messages_and_a_position(embedded: Embedded
     run(embedded, test)
 
 
+def test_what_comes_after_a_silence_is_committed_at_once_and_what_comes_soon_after_that_waits(
+    embedded: EmbeddedBroker,
+) -> None:
+    async def test(bench: Bench) -> None:
+        lane = await bench.opened(options=LaneOptions(linger_s=3_600.0))
+        lane.deliver(fed([0, 1]))
+        await bench.until(lambda: lane.durable == 1)
+        lane.deliver(fed([2]))
+        await bench.until(lambda: lane.applied == 2)
+        lane.deliver(fed([3]))
+        await bench.until(lambda: lane.applied == 3)
+        await lane.close()
+        assert [entries for entries, _, _ in bench.counter.commits] == [2]
+
+    run(embedded, test)
+
+
 def test_one_linger_makes_one_transaction_of_what_came_within_it(embedded: EmbeddedBroker) -> None:
     async def test(bench: Bench) -> None:
-        lane = await bench.opened(options=LaneOptions(linger_s=0.3))
-        for offset in range(4):
+        lane = await bench.opened(options=LaneOptions(linger_s=2.0))
+        lane.deliver(fed([0]))
+        await bench.until(lambda: lane.durable == 0)
+        for offset in range(1, 5):
             lane.deliver(fed([offset]))
-            await asyncio.sleep(0.01)
-        await bench.until(lambda: lane.durable == 3)
-        assert [entries for entries, _, _ in bench.counter.commits] == [4]
+            await asyncio.sleep(0)
+        await bench.until(lambda: lane.durable == 4)
+        assert [entries for entries, _, _ in bench.counter.commits] == [1, 4]
 
     run(embedded, test)
 

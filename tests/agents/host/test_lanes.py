@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from agents.embedded import EmbeddedBroker
@@ -49,14 +50,15 @@ class Stage:
     """Lanes with everything around them faked but the broker."""
 
     def __init__(self, embedded: EmbeddedBroker, partitions: int) -> None:
-        topics = pair_topics(f"lanes{next(_names)}.")
+        self.topics = topics = pair_topics(f"lanes{next(_names)}.")
+        self.kafka = KafkaSettings(brokers=embedded.bootstrap, embedded=True)
         for name in topics.all():
             embedded.create_topic(name, partitions)
         self.flow = GroupHand()
         self.refused: list[Refusal] = []
         self.lanes = Lanes(
             lambda _partition: PairFold(),
-            kafka=KafkaSettings(brokers=embedded.bootstrap, embedded=True),
+            kafka=self.kafka,
             topics=topics,
             flow=self.flow,
             options=LaneOptions(),
@@ -68,6 +70,14 @@ class Stage:
         async with asyncio.timeout(timeout_s):
             while not true():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+    async def journal(self, entries: int) -> None:
+        """Write what is delivered by hand: a lane that opens compares its position with what the journal holds."""
+        producer = AIOKafkaProducer(**self.kafka.aiokafka())
+        await producer.start()
+        for record in fed(range(entries)):
+            await producer.send_and_wait(self.topics.journal, record.value, partition=0)
+        await producer.stop()
 
     async def assigned(self, *partitions: int) -> None:
         self.lanes.assign(partitions)
@@ -120,6 +130,7 @@ def test_to_be_given_nothing_is_an_answer_and_no_answer_is_not_ready(embedded: E
 
 def test_a_partition_taken_away_and_given_back_at_once_has_one_new_lane(embedded: EmbeddedBroker) -> None:
     async def test(stage: Stage) -> None:
+        await stage.journal(6)
         await stage.assigned(0)
         old = stage.lanes.open_lanes[0]
         stage.lanes.deliver(0, fed(range(3)))
