@@ -277,8 +277,11 @@ class Judging:
             if look is not None and (look_ms is None or look < look_ms):
                 look_ms = look
         if look_ms is not None:
-            # Never at or before the instant just judged, or the same timer would fire for ever.
-            record.timers[rule.code] = look_ms = max(look_ms, moment.now_ms + 1)
+            if look_ms <= moment.now_ms:
+                # A mistake of the rule. The same timer must not fire for ever, nor once a millisecond.
+                self.state.note_fault(rule.id, ValueError("asked to be asked again at once"))
+                look_ms = max(moment.now_ms, 0) + RETRY_MS
+            record.timers[rule.code] = look_ms
         else:
             record.timers.pop(rule.code, None)
         if len(out) > at_first:

@@ -103,6 +103,8 @@ class ProgramSentimentSlowdown(Rule):
         detector = detector_of(params)
         stream = program.sentiment
         if stream is None or program.starts_ms > program.sentiment_since_ms:
+            # What a former run left is not kept until the next one has pairs: nobody would move its time on.
+            program.sentiment = None
             if not program.active_pairs:
                 return ()
             at_ms = moment.ref.at_ms if moment.ref is not None else moment.at_ms

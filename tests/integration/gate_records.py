@@ -139,12 +139,21 @@ def _activation(number: int, at_ms: int, tree: dict[str, Any], backfill: str) ->
 def send(kafka: KafkaSettings, topics: Topics, records: list[InboundRecord]) -> None:
     """Produce records in order; rule sets have one partition."""
     producer = Producer(kafka.confluent() | {"linger.ms": 20, "enable.idempotence": True, "log_level": 0})
+    refused: list[Any] = []
     for record in records:
         number = 0 if record.topic == RULESETS else partition_of(record)
         name = topics.real(record.topic)
-        producer.produce(name, key=record.key, value=record.value, partition=number, timestamp=record.arrived_ms)
+        producer.produce(
+            name,
+            key=record.key,
+            value=record.value,
+            partition=number,
+            timestamp=record.arrived_ms,
+            on_delivery=lambda error, _: refused.append(error) if error else None,
+        )
         producer.poll(0)
     assert producer.flush(30) == 0
+    assert not refused, refused[0]
 
 
 def digest(worker: SupervisedWorker, port: int, reader: _Reader, newest_ms: int) -> None:

@@ -28,6 +28,7 @@ from schemas.base import to_ms
 from schemas.journal import ProgressEntry, decode_entry
 from schemas.outbound import decode_intervention
 from schemas.topics import CATALOGUE, INTERVENTIONS, JOURNAL, Topic, Topics
+from streams.clock import DAY_MS
 from streams.partitioner import partition_for
 from tests.conftest import Broker
 
@@ -145,8 +146,9 @@ def _strip(tree: Any) -> Any:
 def _create(broker: Broker, topics: Topics, topic: Topic) -> None:
     name, partitions = topics.real(topic.name), partitions_of(topic, PARTITIONS)
     if isinstance(broker, KafkaBroker):
-        # Facts arrive months ago: retention by time would remove them while they are read.
-        broker.create_topic(name, partitions, topic.settings() | {"retention.ms": "-1"})
+        # Facts arrive months ago, which retention by time would remove while they are read, and some months from now.
+        ages = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(3_650 * DAY_MS)}
+        broker.create_topic(name, partitions, topic.settings() | ages)
     else:
         broker.create_topic(name, partitions)
 

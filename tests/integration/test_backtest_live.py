@@ -28,6 +28,7 @@ from agents.recorder import Range, record_journal
 from agents.recordings import Recording, RecordingInfo, RecordingWriter
 from deploy.kafka.broker import KafkaBroker
 from deploy.ports import free_port
+from examples.oulad.rows import InboundRecord
 from schemas.base import from_ms, to_ms
 from schemas.topics import CATALOGUE, Topics
 from streams.clock import DAY_MS
@@ -40,19 +41,17 @@ from tests.scenarios.runner import START
 PREFIX: Final = "gate."
 FULL: Final = os.environ.get("EBB_FAULTS") == "full"
 SESSION_S: Final = 6
-DEATHS: Final = (
-    ("after_commit:4",),
-    ("before_commit:3",),
-)
+DEATHS: Final = (("after_commit:4",), ("before_commit:3",))
 """Of each half of the records, where the worker dies; the passage is of one life."""
 MORE_DEATHS: Final = (
     "ingest_after_journal_ack:1",
-    "after_apply:2",
-    "after_begin:5",
-    "mid_recovery:2",
-    "before_commit:6",
+    "after_apply:1",
+    "after_begin:1",
+    "before_commit:1",
+    "mid_recovery:1",
     "after_commit:1",
 )
+"""Of the long form, in both halves; each dies at a sixth of the half."""
 
 pytestmark = [
     pytest.mark.integration,
@@ -89,6 +88,16 @@ def die(worker: SupervisedWorker, failpoint: str) -> None:
         assert worker.starts < MOST_LIVES, worker.output()[-4000:]
 
 
+def parts(records: list[InboundRecord], count: int) -> list[list[InboundRecord]]:
+    """Split records that stand in the order of their arrival; what arrived at one instant stays together."""
+    found, rest = [], records
+    for left in range(count, 1, -1):
+        cut_ms = rest[len(rest) // left].arrived_ms
+        found.append([one for one in rest if one.arrived_ms < cut_ms])
+        rest = rest[len(found[-1]) :]
+    return [*found, rest]
+
+
 @pytest.fixture(scope="module")
 def run(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Half of the records, a snapshot, the other half; deaths in both."""
@@ -118,11 +127,12 @@ def run(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             for number, half in enumerate((before, after)):
                 # Nobody reads meanwhile: what a running worker sees first of several topics is luck, and with it which
                 # rules speak. What is loaded before a start always gives the same journal.
-                send(settings, topics, half)
-                for place in DEATHS[number] + (MORE_DEATHS if FULL else ()):
+                places = MORE_DEATHS if FULL else DEATHS[number]
+                for place, part in zip(places, parts(half, len(places)), strict=True):
+                    send(settings, topics, part)
                     die(worker, place)
                     deaths += 1
-                digest(worker, port, reader, max(one.arrived_ms for one in half))
+                    digest(worker, port, reader, part[-1].arrived_ms)
                 if not number:
                     command_line(settings, "state", "snapshot", "--out", folder / "snapshot.parquet")
         yield Run(settings, topics, folder / "snapshot.parquet", deaths)
