@@ -214,8 +214,8 @@ def take_apart(kind: int, record: Record) -> tuple[bytes, dict[str, bytes]]:
             rows[part.name] = _encode((VERSION, *values))
     raw = _encode(record)
     for owner, fields, values in taken:
-        for field, value in zip(fields, values, strict=True):
-            setattr(owner, field, value)
+        for place, field in enumerate(fields):
+            setattr(owner, field, values[place])
     return raw, rows
 
 

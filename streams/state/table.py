@@ -216,7 +216,7 @@ class Table:
                 raise newer(head.v)
             yield key, head
         for key, parts in self._parts.items():
-            version = max(map(version_of, parts.values()))
+            version = max(map(version_of, parts.values()), default=VERSION)
             if version > VERSION:
                 raise newer(version)
             if EPISODES in parts:
@@ -230,7 +230,8 @@ class Table:
                 yield part_key(key, name), raw
 
     def flush(self) -> list[tuple[bytes, bytes | None]]:
-        """Encode what was touched, and hand over the rows that differ from what is stored; None marks a deleted one."""
+        """Encode what was touched, and hand over the rows, of a record with parts only those that differ from what is
+        stored; None marks a deleted one."""
         rows: list[tuple[bytes, bytes | None]] = []
         hot, cold = self.hot, self._cold
         for key in self.dirty:
@@ -239,11 +240,15 @@ class Table:
                 rows.append((key, None))
                 rows += ((part_key(key, name), None) for name in self._parts.pop(key, ()))
                 continue
-            if key[0] in PARTS:
-                raw, parts = take_apart(key[0], record)
-                rows += self._changed_parts(key, parts)
-            else:
-                raw = _encode(record)
+            if key[0] not in PARTS:  # a pair or a person: what touches them changes them
+                raw = cold[key] = _encode(record)
+                rows.append((key, raw))
+                continue
+            raw, parts = take_apart(key[0], record)
+            before = self._parts.get(key) or {}
+            if parts != before:
+                rows += _changes(key, before, parts)
+                self._parts[key] = parts
             if cold.get(key) != raw:
                 cold[key] = raw
                 rows.append((key, raw))
@@ -252,16 +257,12 @@ class Table:
             self.hot = {}
         return rows
 
-    def _changed_parts(self, key: bytes, parts: dict[str, bytes]) -> Iterator[tuple[bytes, bytes | None]]:
-        """Keep the parts of a record as stored, and give the rows that differ from what was."""
-        before = self._parts.get(key, {})
-        for name, raw in parts.items():
-            if before.get(name) != raw:
-                yield part_key(key, name), raw
-        for name in before:
-            if name not in parts:
-                yield part_key(key, name), None
-        if parts:
-            self._parts[key] = parts
-        else:
-            self._parts.pop(key, None)
+
+def _changes(key: bytes, before: Rows, after: Rows) -> Iterator[tuple[bytes, bytes | None]]:
+    """Give the rows of parts of a record that differ from what is stored."""
+    for name, raw in after.items():
+        if before.get(name) != raw:
+            yield part_key(key, name), raw
+    for name in before:
+        if name not in after:
+            yield part_key(key, name), None
