@@ -32,18 +32,18 @@ def test_between_two_runs_without_pairs_nobody_asks_for_what_the_former_run_left
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     story = Story()
-    story.tell("program.changed", "0d", program_id="program", kind="on_off", starts_at="0d", ends_at="90d")
+    story.tell("program.changed", "0d", program_id="program", kind="on_off", starts_at="0d", ends_at="120d")
     for number in range(6):
         pair = f"pair-{number}"
         people = {"mentor_id": f"mentor-{number}", "mentee_id": f"mentee-{number}"}
         story.tell("pair.changed", "1d", pair_id=pair, state="active", matched_at="0d", **people)
-    for day in range(3, 81, 7):
+    for day in range(3, 74, 14):
         for number in range(6):
             story.tell("survey.sent", f"{day}d", survey_id=f"s{day}-{number}", participant_id=f"mentee-{number}")
     for number in range(6):
         people = {"mentor_id": f"mentor-{number}", "mentee_id": f"mentee-{number}"}
-        story.tell("pair.changed", "81d", pair_id=f"pair-{number}", state="closed", matched_at="0d", **people)
-    story.tell("program.changed", "82d", program_id="program", kind="on_off", starts_at="150d", ends_at="240d")
+        story.tell("pair.changed", "75d", pair_id=f"pair-{number}", state="closed", matched_at="0d", **people)
+    story.tell("program.changed", "76d", program_id="program", kind="on_off", starts_at="150d", ends_at="240d")
     assert woken(story, "200d", monkeypatch) > 0
     assert not story.engine.state.faults.counts
 
