@@ -273,14 +273,14 @@ class Judging:
                 del out[before:]
                 self.state.note_fault(rule.id, error)
                 # Skipped for this entry, but not for good: the timer that may have fired is not lost.
-                look = max(moment.now_ms, 0) + RETRY_MS
+                look = _again_ms(moment)
             if look is not None and (look_ms is None or look < look_ms):
                 look_ms = look
         if look_ms is not None:
             if look_ms <= moment.now_ms:
                 # A mistake of the rule. The same timer must not fire for ever, nor once a millisecond.
                 self.state.note_fault(rule.id, ValueError("asked to be asked again at once"))
-                look_ms = max(moment.now_ms, 0) + RETRY_MS
+                look_ms = _again_ms(moment)
             record.timers[rule.code] = look_ms
         else:
             record.timers.pop(rule.code, None)
@@ -379,6 +379,12 @@ class Judging:
         if backfill and not verdict.rung:
             lifecycle.close(rule, subject, context, self.out, "rule_changed")
         return lifecycle.move(rule, subject, verdict, context, self.out)
+
+
+def _again_ms(moment: Moment) -> int:
+    """When a rule that failed is asked again. Before there is a clock (-1) the arrival counts: from the beginning of
+    time the timer would go off once for every day since."""
+    return max(moment.at_ms, moment.now_ms) + RETRY_MS
 
 
 def _has_lived(rule: Rule, record: Record) -> bool:

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from schemas.base import from_ms
+from schemas.journal import Coordinates, FactEntry
 from streams.clock import DAY_MS
 from streams.engine import Engine
 from streams.rules import RULES_BY_ID
+from tests.scenarios.runner import make_fact
 from tests.streams.timeline import START_MS, Story
 
 
@@ -63,3 +66,23 @@ def test_a_rule_that_asks_to_be_asked_at_once_is_asked_the_next_day(monkeypatch:
     story.go("5d")
     assert [(at - START_MS) // DAY_MS for at in asked] == list(range(6))
     assert story.engine.state.faults.counts == {"first_meeting.missing": 6}
+
+
+def test_a_rule_that_raises_before_there_is_a_clock_is_asked_again_a_day_after_the_fact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    rule = RULES_BY_ID["first_meeting.missing"]
+    monkeypatch.setattr(type(rule), "judge", broken)
+    engine = Engine()
+    fact, arrived_ms, topic = make_fact(
+        {"type": "pair.changed", "at": "0d", "pair_id": "pair", "mentor_ids": ["a"], "mentee_ids": ["b"]}, 1, START_MS
+    )
+    coordinates = Coordinates(topic=topic, partition=0, offset=1)
+    assert engine.step(0, FactEntry(v=1, source=coordinates, arrived_at=from_ms(arrived_ms), fact=fact))
+    assert engine.state.clock.now_ms < 0
+    record = engine.state.table.get(b"pprogram/pair")
+    assert record is not None
+    assert record.timers[rule.code] == arrived_ms + DAY_MS
