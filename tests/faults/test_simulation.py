@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 )
 
 from agents.host.fold import HOST_KEY, POSITION_KEY
+from agents.host.recovery import recover
 from agents.ingest.merge import Source
 from benchmarks.synthetic import BEGIN_MS, Platform, Record
 from schemas.journal import (
@@ -343,6 +344,12 @@ def _try_for_long(machine: type[Machine]) -> None:
 def _in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "SLICE", SLICE)
     print(f"FAULTS_SEED={report.seed()}")  # noqa: T201  (shown when it fails)
+
+
+@pytest.fixture(autouse=True)
+def _lanes_recover_from_a_broker_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulated worker replaces this name and cannot put it back: lanes look it up later."""
+    monkeypatch.setattr("agents.host.lane.recover", recover)
 
 
 def test_ten_thousand_steps_leave_nothing_lost_nothing_twice() -> None:
