@@ -6,18 +6,16 @@ that listen to the changed rule are asked about the same people, and what the ch
 now on, is brought in line (`streams.inhibition`).
 """
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from msgspec.structs import replace
 
-import schemas.facts as f
-from schemas.interventions import SubjectType
 from streams import lifecycle, ruleset
 from streams.clock import DAY_MS
 from streams.coordination import act, join
 from streams.fold import Touched
 from streams.inhibition import ACROSS, is_open
+from streams.readers import Readers, readers_of
 from streams.rule import Moment, Rule, RuleParams, Subject, subject_of_episode, subjects_of
 from streams.rules import RULES, RULES_BY_ID, rule_of
 from streams.rules.program_sentiment_slowdown import ProgramSentimentSlowdownParams
@@ -33,50 +31,6 @@ from streams.writing import arm_life, withhold
 #: When a rule that raised on a subject is asked about it again, if nothing happens before.
 RETRY_MS: Final = DAY_MS
 EVERYWHERE: Final = "*"
-
-
-def _reads(rule: Rule, kind: type) -> bool:
-    """Every pair rule hears when a pair changes; every rule that is about active people only, when a person does."""
-    on_pairs = rule.subject in ("pair", "pair_member")
-    if on_pairs and kind in (f.PairChanged, f.PairDeleted):
-        return True
-    return kind in rule.reads or (kind is f.ParticipantChanged and rule.needs_active and rule.subject != "program")
-
-
-class Reader(NamedTuple):
-    """A rule that reads a kind of fact: about whom, and how it says that a fact is none of its business (`concerns` of
-    a program rule, `is_idle` of another; None when it never does)."""
-
-    rule: Rule
-    about: SubjectType
-    guard: Callable[[Any, Any], bool] | None
-
-
-def _reader(rule: Rule) -> Reader:
-    if rule.subject == "program":
-        return Reader(rule, "program", rule.concerns if type(rule).concerns is not Rule.concerns else None)
-    guard = rule.is_idle if type(rule).is_idle is not Rule.is_idle else None
-    return Reader(rule, "participant" if rule.subject == "participant" else "pair", guard)
-
-
-Readers = dict[type, tuple[Reader, ...]]
-_READERS: Final[Readers] = {
-    kind: tuple(_reader(rule) for rule in RULES if _reads(rule, kind) and not rule.across) for kind in f.TYPES.values()
-}
-
-
-def _readers(params: tuple[RuleParams, ...], rules: RuleSet) -> Readers:
-    """Who is asked after each kind of fact: the catalogue's rules, then those that the rule set defines itself. A rule
-    that is switched off is not: what it left behind was put in order by the sweep over what its rule set changed."""
-    own = [_reader(rule) for rule in rules.custom.values()]
-    return {
-        kind: tuple(
-            reader
-            for reader in (*known, *(each for each in own if kind in each.rule.reads))
-            if params[reader.rule.place].enabled
-        )
-        for kind, known in _READERS.items()
-    }
 
 
 #: rule id → the rules that listen to it
@@ -133,7 +87,7 @@ class Judging:
     def _readers_for(self, params: tuple[RuleParams, ...], rules: RuleSet) -> Readers:
         found = self._readers.get(id(params))
         if found is None or found[0] is not params:
-            found = self._readers[id(params)] = (params, _readers(params, rules))
+            found = self._readers[id(params)] = (params, readers_of(params, rules))
         return found[1]
 
     def _forgotten(self, program_id: str) -> dict[int, int]:
