@@ -173,6 +173,8 @@ class Judging:
                 lifecycle.live_on(rule, subject, episode, self.context(rule, view, moment), self.out)
             if len(self.out) > before:
                 self._hear(rule, view, key, record)
+                if rule.across and not episode.is_open:
+                    self._turn_clocks(moment, has_closed=True)
         arm_life(record)
         self._save(key, record)
 

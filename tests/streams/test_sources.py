@@ -68,3 +68,12 @@ def test_switching_it_off_ends_what_is_open_and_lets_the_clock_run() -> None:
     assert story.told(SILENT)[-1][1:] == ("resolved", "rule_changed")
     story.go("46d")
     assert [change for _, change, _ in story.told(MISSING)] == ["opened"]
+
+
+def test_when_it_expires_the_clock_runs() -> None:
+    story = story_of_a_feed()
+    story.activate({"rules": {SILENT: {"expires_after": "5d"}}})
+    story.tell("pair.changed", "35d")
+    story.go("70d")
+    assert silent(story) == ["opened", "expired"]
+    assert [change for _, change, _ in story.told(MISSING)][:1] == ["opened"]
