@@ -45,8 +45,9 @@ CASES: Final = (
     ),
     Case(
         "Second generator, other mechanics",
-        "People's interest wanders, and what happens follows (`examples/platform/agents.py`). Scored once, when "
-        "everything else was done; nothing was changed after it.",
+        "People's interest wanders, and what happens follows (`examples/platform/agents.py`). Scored once, unseen; no "
+        "rule was changed for it. Attempts before it did not end and showed nothing: between two runs of a program the "
+        "engine asked one rule every millisecond, which was mended first.",
         "agents",
     ),
     Case(
