@@ -33,7 +33,10 @@ class Target(NamedTuple):
     note: str = ""
 
 
-_WAITING: Final = "made of waiting more than of work: two hops, each with a linger, and a commit that readers wait for."
+_WAITING: Final = (
+    "small commits take nearly the whole CPU of the worker, also where few facts come (CPU a fact in the table below); "
+    "beyond that two hops, each with a linger, and a commit that readers wait for."
+)
 TARGETS: Final = (
     Target("engine, all rules, exactly once", "live", "engine", "engine", "rate", 50_000, "facts/s", profile="engine"),
     Target("engine, CPU", "live", "engine", "engine", "cpu_us", 20, "µs a fact", False, "engine"),
