@@ -34,7 +34,7 @@ def hear(judging: Judging, topic: str, program_id: str, arrived_ms: int) -> None
     table, key = judging.state.table, _KEYS[topic]
     source = table.hot.get(key) or table.get(key)
     assert source is None or isinstance(source, SourceState)
-    if source is not None and is_same_event(source.stream, arrived_ms):
+    if source is not None and is_same_event(source.stream, arrived_ms, _number_of(program_id)):
         table.dirty[key] = None  # nearly always
         return
     params = judging.rules_for(ACROSS).params(_RULE, ACROSS)
@@ -57,8 +57,11 @@ def hear(judging: Judging, topic: str, program_id: str, arrived_ms: int) -> None
     if was_silent and view.program.open_episode(_RULE.code, topic) is not None:
         source.silences = [*source.silences, (last_ms, rhythm.last_ms)][-MAX_SILENCES:]
     look_ms, due_ms = view.program.timers.get(_RULE.code), source_due_ms(source.stream, detector)
-    if not was_silent and look_ms is not None and (due_ms is None or look_ms <= due_ms):
-        return  # it is looked at early enough as it is
+    if not was_silent:
+        if look_ms is not None and (due_ms is None or look_ms <= due_ms):
+            return  # it is looked at early enough as it is
+        if look_ms is None and due_ms is None and not view.program.episodes:
+            return  # no source is known well enough to be missed
     moment = Moment(arrived_ms, judging.state.clock.now_ms)
     judging.begin()
     judging.judge_record(_RULE, view, view.program_key, view.program, moment)

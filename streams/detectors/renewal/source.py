@@ -7,6 +7,8 @@ only of a source it knows: heard of for 4 weeks, and with 30 facts of 3 programs
 that counts. With fewer programs a silent source and a silent program are the same thing.
 """
 
+import sys
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -19,7 +21,7 @@ from streams.detectors.renewal.parameters import Event, Reading, RenewalParams
 from streams.detectors.renewal.risk import CALM
 from streams.detectors.renewal.stream import RenewalStream, advance, next_due_ms, observe, reading
 from streams.detectors.renewal.stream import start as start_rhythm
-from streams.detectors.renewal.week import DAYS, HOURS, count_hour, week_time
+from streams.detectors.renewal.week import DAYS, HOURS, WeekTime, count_hour
 from streams.windows import DayCounts
 
 ARM_MS: Final = 4 * WEEK_MS
@@ -65,6 +67,12 @@ def source_params(far_per_year: float = 0.1) -> RenewalParams:
     )
 
 
+@lru_cache(maxsize=64)
+def _learning(params: RenewalParams) -> RenewalParams:
+    """The same for a source that is not armed: it learns the rhythm, and reckons no risk that nobody would look at."""
+    return replace(params, min_events=sys.maxsize)
+
+
 def start_source(at_ms: int) -> SourceStream:
     """Begin with the first fact's arrival."""
     pool = GapPool()
@@ -72,20 +80,17 @@ def start_source(at_ms: int) -> SourceStream:
     return SourceStream(rhythm, pool, at_ms, [0] * HOURS, [0] * DAYS, DayCounts())
 
 
-def is_same_event(source: SourceStream, at_ms: int) -> bool:
-    """Count a fact that is no event of its own and changes nothing else, and say so: `hear` at a fraction of its
-    price."""
-    rhythm, programs = source.rhythm, source.programs
-    at_ms = max(at_ms, rhythm.last_ms)
-    if (
-        at_ms - rhythm.last_ms >= HOUR_MS
-        or rhythm.alarm_ms
-        or at_ms // DAY_MS != source.today
-        or len(programs) < _FULL
-        or at_ms - programs[-1] >= HOUR_MS
-    ):
+def is_same_event(source: SourceStream, at_ms: int, program: int) -> bool:
+    """Count a fact that is no event of its own, and say so: `hear` at a fraction of its price."""
+    rhythm = source.rhythm
+    if at_ms < rhythm.last_ms:
+        at_ms = rhythm.last_ms
+    if at_ms - rhythm.last_ms >= HOUR_MS or rhythm.alarm_ms or at_ms // DAY_MS != source.today:
         return False
     source.today_facts += 1
+    programs = source.programs
+    if len(programs) < _FULL or at_ms - programs[-1] >= HOUR_MS:
+        _remember(programs, program, at_ms)
     return True
 
 
@@ -112,11 +117,14 @@ def hear(source: SourceStream, at_ms: int, program: int, params: RenewalParams) 
     if not source.armed:
         # What happens before is not tested, and nothing is suspected of it either.
         rhythm.risk, rhythm.wait_ms = CALM, -1
-    time = week_time(source.hours, source.days)
+    is_armed = _is_armed(source, at_ms)
+    if not (source.armed or is_armed):
+        params = _learning(params)
+    time = WeekTime(source.hours, source.days)
     events = observe(rhythm, at_ms, at_ms, time, source.pool, params)
     if rhythm.last_ms == at_ms:
         count_hour(source.hours, source.days, at_ms)
-        source.armed = _is_armed(source, at_ms)
+        source.armed = is_armed
     return events
 
 
@@ -124,22 +132,25 @@ def check(source: SourceStream, now_ms: int, params: RenewalParams) -> list[Even
     """Let time pass; returns what happened, in order."""
     if not source.armed:
         return []
-    return advance(source.rhythm, now_ms, week_time(source.hours, source.days), source.pool, params)
+    return advance(source.rhythm, now_ms, WeekTime(source.hours, source.days), source.pool, params)
 
 
 def source_due_ms(source: SourceStream, params: RenewalParams) -> int | None:
     """Say when `check` is wanted next; None: nothing will happen without a new fact."""
     if not source.armed:
         return None
-    return next_due_ms(source.rhythm, week_time(source.hours, source.days), params)
+    return next_due_ms(source.rhythm, WeekTime(source.hours, source.days), params)
 
 
 def source_reading(source: SourceStream, at_ms: int, params: RenewalParams) -> Reading:
     """Compare the open silence with the usual one, in days of the source's own time."""
-    return reading(source.rhythm, at_ms, week_time(source.hours, source.days), params)
+    return reading(source.rhythm, at_ms, WeekTime(source.hours, source.days), params)
 
 
 def _remember(programs: list[int], program: int, at_ms: int) -> None:
+    if programs and programs[0] == program:
+        programs[1] = at_ms
+        return
     for index in range(0, len(programs), 2):
         if programs[index] == program:
             del programs[index : index + 2]

@@ -5,9 +5,7 @@ the 168 hours of a week (UTC) gets a weight, the product of an hour's and a week
 shrunk towards an even spread; weights have mean 1, so time passes as fast as plain time on the whole.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -24,6 +22,8 @@ _EVEN_DAY: Final = 12
 _MONDAY_MS: Final = 3 * 24 * HOUR_MS
 #: Counts are halved once there are so many, so that old habits fade.
 _MANY: Final = 4_096
+#: Up to so long a gap is measured hour by hour.
+_SHORT_MS: Final = 24 * HOUR_MS
 
 HOURS: Final = 24
 DAYS: Final = 7
@@ -45,44 +45,60 @@ def count_hour(hours: list[int], days: list[int], at_ms: int) -> None:
 
 
 class WeekTime:
-    """Time that passes as fast as a source is busy (an `ActiveTime`)."""
+    """Time that passes as fast as a source is busy (an `ActiveTime`).
+
+    It holds for one gap only, since each event changes the weights, and most gaps are a few hours. So hours are weighed
+    one by one as they are passed, and all of a week only for a gap that is longer than `_SHORT_MS`.
+    """
+
+    __slots__ = ("_days", "_hours", "_sums", "_total")
 
     def __init__(self, hours: Sequence[int], days: Sequence[int]) -> None:
-        """Make the weights out of counts by hour (24) and weekday (7)."""
-        by_hour = [count + _EVEN_HOUR for count in hours]
-        by_day = [count + _EVEN_DAY for count in days]
-        total = sum(by_day) * sum(by_hour)
-        scaled = [hour * _HOURS * _PERMILLE for hour in by_hour]
-        raw = [day * hour // total for day in by_day for hour in scaled]
-        self._weights = weights = raw if min(raw) >= _LEAST else [max(_LEAST, value) for value in raw]
-        #: weights from Monday 00:00 to the start of each hour, and the week's last
-        self._sums = list(accumulate(weights, initial=0))
+        """Take counts by hour (24) and weekday (7), which may not change while this is in use."""
+        self._hours, self._days = hours, days
+        self._total = (sum(days) + DAYS * _EVEN_DAY) * (sum(hours) + HOURS * _EVEN_HOUR)
+        #: weights from Monday 00:00 to the start of each hour, and the week's last; made when first asked for
+        self._sums: list[int] | None = None
 
     def between(self, from_ms: int, to_ms: int) -> int:
         if to_ms <= from_ms:
             return 0
-        return (self._at(to_ms) - self._at(from_ms)) // _PERMILLE
+        if to_ms - from_ms > _SHORT_MS:
+            return (self._at(to_ms) - self._at(from_ms)) // _PERMILLE
+        passed, number = 0, (from_ms + _MONDAY_MS) // HOUR_MS
+        while (end_ms := (number + 1) * HOUR_MS - _MONDAY_MS) < to_ms:
+            passed += self._weight(number) * (end_ms - from_ms)
+            from_ms, number = end_ms, number + 1
+        return (passed + self._weight(number) * (to_ms - from_ms)) // _PERMILLE
 
     def after(self, from_ms: int, active_ms: int) -> int | None:
-        goal = self._at(from_ms) + active_ms * _PERMILLE
-        week, rest = divmod(goal, self._sums[-1] * HOUR_MS)
-        hour = bisect_right(self._sums, rest // HOUR_MS) - 1
-        within = -(-(rest - self._sums[hour] * HOUR_MS) // self._weights[hour])
-        return week * WEEK_MS - _MONDAY_MS + hour * HOUR_MS + within
+        left = active_ms * _PERMILLE
+        if active_ms > _SHORT_MS:
+            left += self._at(from_ms)
+            weeks, left = divmod(left, self._week()[-1] * HOUR_MS)
+            from_ms = weeks * WEEK_MS - _MONDAY_MS
+        number = (from_ms + _MONDAY_MS) // HOUR_MS
+        while True:
+            weight, end_ms = self._weight(number), (number + 1) * HOUR_MS - _MONDAY_MS
+            if left <= weight * (end_ms - from_ms):
+                return from_ms - (-left // weight)
+            left -= weight * (end_ms - from_ms)
+            from_ms, number = end_ms, number + 1
+
+    def _weight(self, number: int) -> int:
+        """Weight of an hour, in thousandths; hours are numbered from a Monday 00:00."""
+        day, hour = divmod(number % _HOURS, HOURS)
+        by_hour = (self._hours[hour] + _EVEN_HOUR) * _HOURS * _PERMILLE
+        return max(_LEAST, (self._days[day] + _EVEN_DAY) * by_hour // self._total)
+
+    def _week(self) -> list[int]:
+        if self._sums is None:
+            self._sums = list(accumulate(map(self._weight, range(_HOURS)), initial=0))
+        return self._sums
 
     def _at(self, at_ms: int) -> int:
         """The time passed since a Monday in 1970, in thousandths of a millisecond."""
+        sums = self._week()
         week, rest = divmod(at_ms + _MONDAY_MS, WEEK_MS)
         hour, part = divmod(rest, HOUR_MS)
-        return (week * self._sums[-1] + self._sums[hour]) * HOUR_MS + self._weights[hour] * part
-
-
-def week_time(hours: Sequence[int], days: Sequence[int]) -> WeekTime:
-    """Give the time of a source by its counts. The same counts give the same object, because it is asked for several
-    times between two events, and making it costs more than anything done with it."""
-    return _week_time(tuple(hours), tuple(days))
-
-
-@lru_cache(maxsize=64)
-def _week_time(hours: tuple[int, ...], days: tuple[int, ...]) -> WeekTime:
-    return WeekTime(hours, days)
+        return (week * sums[-1] + sums[hour]) * HOUR_MS + (sums[hour + 1] - sums[hour]) * part

@@ -110,6 +110,21 @@ def test_a_source_that_stops_is_noticed(daily: int, hours: float) -> None:
     assert median(waits) < hours
 
 
+def test_hours_passed_one_by_one_and_by_the_whole_week_are_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(5)
+    gaps = [(START_MS + random.randrange(9 * WEEK_MS), random.randrange(25 * HOUR_MS)) for _ in range(300)]
+    gaps += [(START_MS + number * HOUR_MS, length * HOUR_MS) for number in range(200) for length in (1, 8, 24)]
+    for spread in (1, 40):  # with the second, the hours of the night weigh as little as any may
+        hours, days = [0] * 24, [0] * 7
+        for _ in range(600):
+            count_hour(hours, days, START_MS + random.randrange(spread * HOUR_MS) + 9 * HOUR_MS)
+        time = WeekTime(hours, days)
+        by_hours = [(time.between(at, at + wait), time.after(at, wait)) for at, wait in gaps]
+        with monkeypatch.context() as patch:
+            patch.setattr("streams.detectors.renewal.week._SHORT_MS", 0)
+            assert by_hours == [(time.between(at, at + wait), time.after(at, wait)) for at, wait in gaps]
+
+
 def test_the_week_of_a_source_is_its_own_inverse_and_keeps_the_pace() -> None:
     hours, days = [0] * 24, [0] * 7
     for day in range(28):
