@@ -21,7 +21,7 @@ from streams.view import View
 
 #: Days that are kept: the longest windows that the rules' parameters allow, and a break of two months in them.
 KEPT_MQS_DAYS: Final = 122
-KEPT_TONE_DAYS: Final = 62
+KEPT_TONE_DAYS: Final = 66
 KEPT_HELD_DAYS: Final = 224
 KEPT_CONTACT_DAYS: Final = 106
 GOOD: Final = 4

@@ -8,7 +8,10 @@ differ. It ends when both share and mean have been good for a week.
 
 Where the catalogue leaves room:
 - A rating and a sentiment that answer one survey are one answer; the first of the two counts. Every rating counts for
-  the mean. The window goes by local days: an answer counts on its own day and for as many days after it.
+  the mean.
+- Both questions are asked of whole local days, each once it is over and `lateness` has passed: the window is the last
+  30 of these. So it does not matter in which order answers arrive, and half of a wave of answers is not taken for all
+  of it. What arrives later than that counts at once, and may retract.
 - With fewer than `min_n` answers the share is not judged, with fewer than `min_n` ratings the mean is not; what is not
   judged changes nothing. A program without ratings ends on its share alone.
 - The week that ends it begins after the opening.
@@ -26,7 +29,17 @@ from pydantic import Field
 import schemas.facts as f
 from streams.clock import DAY_MS
 from streams.detectors.rate import Event
-from streams.detectors.share import ShareParams, advance, next_due_ms, reading, relearn, reset, start, submit
+from streams.detectors.share import (
+    ShareParams,
+    advance,
+    begin_earlier,
+    next_due_ms,
+    reading,
+    relearn,
+    reset,
+    start,
+    submit,
+)
 from streams.rule import Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
 from streams.state.episode import Evidence, Phase
 from streams.state.program import ProgramState
@@ -47,7 +60,9 @@ class ProgramTemperatureLowParams(RuleParams):
     min_n: int = Field(default=10, ge=1, le=1_000, description="fewer answers, or ratings, are not judged")
     recover_for: Duration = Field(default=7 * DAY_MS, ge=DAY_MS, description="good for this long it is over")
     far_per_year: float = Field(default=0.5, gt=0, le=12, description="tolerated false alarms of the detector")
-    lateness: Duration = Field(default=DAY_MS, description="how long the detector waits for facts under way")
+    lateness: Duration = Field(
+        default=DAY_MS, description="how long after its end a day is judged, so that facts under way count"
+    )
 
 
 @lru_cache(maxsize=256)
@@ -91,18 +106,22 @@ class ProgramTemperatureLow(Rule):
         detector, calendar = _detector(params), view.calendar
         now_ms = max(moment.now_ms, 0)
         submission = moment.touched.submission
-        if program.tone is None and submission is not None:
-            program.tone = start(submission.at_ms, calendar, detector)
+        if submission is not None:
+            if program.tone is None:
+                program.tone = start(submission.at_ms, calendar, detector)
+            begin_earlier(program.tone, submission.at_ms, calendar)
         if program.tone is not None:
             if submission is not None and not submission.again:
                 submit(program.tone, float(_is_positive(moment.fact)), submission.at_ms, now_ms, calendar, detector)
             else:
                 advance(program.tone, now_ms, calendar, detector)
-        tone, _ = _tone(view, params, moment.at_ms)
-        is_good = _is_good(tone, params)
+        judged_day = _judged_day(view, params, moment)
+        if submission is not None and calendar.day_of(submission.at_ms) > judged_day:
+            return ()  # it counts when its day is judged
+        is_good = _is_good(_tone(view, params, judged_day), params)
         if is_good is not None:
-            program.tone_good_ms = (program.tone_good_ms or moment.at_ms) if is_good else 0
-        if program.tone is not None and _has_recovered(program, params, moment.at_ms, self.code):
+            program.tone_good_ms = (program.tone_good_ms or now_ms) if is_good else 0
+        if program.tone is not None and _has_recovered(program, params, now_ms, self.code):
             reset(program.tone)
         return ()
 
@@ -120,14 +139,15 @@ class ProgramTemperatureLow(Rule):
     def judge(self, view: View, subject: Subject, params: ProgramTemperatureLowParams, moment: Moment) -> Verdict:
         program = subject.record
         assert isinstance(program, ProgramState)
-        tone, look_ms = _tone(view, params, moment.at_ms)
-        looks = [look_ms]
+        calendar, judged_day = view.calendar, _judged_day(view, params, moment)
+        looks = [_next_change_ms(view, params, judged_day)]
         if program.tone is not None:
-            looks.append(next_due_ms(program.tone, view.calendar, _detector(params)))
+            looks.append(next_due_ms(program.tone, calendar, _detector(params)))
         episode = program.episode(self.code)
         if episode is not None and episode.is_open and program.tone_good_ms:
             looks.append(max(program.tone_good_ms, episode.opened_ms) + params.recover_for)
         look_ms = min((each for each in looks if each is not None and each > moment.now_ms), default=None)
+        tone = _tone(view, params, judged_day)
         fell = program.tone is not None and program.tone.alarm_ms > 0
         is_low = _is_low(tone, params)
         if is_low or fell:
@@ -139,12 +159,13 @@ class ProgramTemperatureLow(Rule):
                 origin=moment.ref if by_fact else program.started,
                 due_ms=None if by_fact else moment.at_ms,
             )
-        closes = _has_recovered(program, params, moment.at_ms, self.code)
+        closes = _has_recovered(program, params, moment.now_ms, self.code)
         if is_low is None and episode is not None and episode.phase in (Phase.HELD, Phase.SILENT):
             return Verdict(1, Severity.WARNING, look_ms=look_ms)  # not known to have been false
         fact_ms = moment.ref.at_ms if moment.ref is not None else None
         if not closes and episode is not None and episode.is_open and fact_ms is not None:
-            closes = fact_ms < episode.opened_ms and bool(_is_low(_without(tone, moment), params))
+            counted_then = calendar.day_of(fact_ms) < calendar.day_of(episode.opened_ms - params.lateness)
+            closes = counted_then and bool(_is_low(_without(tone, moment), params))
         return Verdict(closes=closes, closed_by_ms=fact_ms, look_ms=look_ms)
 
     def explain(
@@ -152,7 +173,8 @@ class ProgramTemperatureLow(Rule):
     ) -> Account:
         program = subject.record
         assert isinstance(program, ProgramState)
-        tone, _ = _tone(view, params, moment.at_ms)
+        judged_day = _judged_day(view, params, moment)
+        tone = _tone(view, params, judged_day)
         days = params.window // DAY_MS
         facts: list[Evidence] = []
         said: list[str] = []
@@ -169,7 +191,7 @@ class ProgramTemperatureLow(Rule):
             )  # fmt: skip
             said.append(f"the mean of {tone.ratings} ratings is {tone.mean:.2f}")
         for name, words in _ROLES:
-            theirs, _ = _tone(view, params, moment.at_ms, (name,))
+            theirs = _tone(view, params, judged_day, (name,))
             if theirs.answers >= params.min_n and change in ("opened", "escalated"):
                 facts.append(
                     Evidence(f"share of positive answers {words}, of {theirs.answers}", moment.at_ms,
@@ -194,22 +216,34 @@ def _is_positive(fact: f.RatingSubmitted | f.SentimentSubmitted) -> bool:
     return fact.rating >= GOOD if isinstance(fact, f.RatingSubmitted) else fact.polarity == "positive"
 
 
+def _judged_day(view: View, params: ProgramTemperatureLowParams, moment: Moment) -> int:
+    """The newest local day that is judged: it is over, and the lateness has passed."""
+    return view.calendar.day_of(max(moment.now_ms - params.lateness, 0)) - 1
+
+
 def _tone(
-    view: View, params: ProgramTemperatureLowParams, at_ms: int, roles: tuple[str, ...] = ("1", "2", "0")
-) -> tuple[_Tone, int | None]:
-    """Sums over the window, and when the oldest answer leaves it."""
-    calendar = view.calendar
-    today, days = calendar.day_of(at_ms), params.window // DAY_MS
-    sums, oldest = [0, 0, 0, 0], None
+    view: View, params: ProgramTemperatureLowParams, judged_day: int, roles: tuple[str, ...] = ("1", "2", "0")
+) -> _Tone:
+    """Sums over the window that ends with a day."""
+    sums = [0, 0, 0, 0]
     for role in roles:
         tally = view.tally(f"tone/{role}")
-        if tally is None:
-            continue
-        sums = [left + right for left, right in zip(sums, tally.totals(today - days, today + 1), strict=True)]
-        first = next(iter(tally.days(today - days, today + 1)), None)
-        if first is not None and (oldest is None or first < oldest):
-            oldest = first
-    return _Tone(*sums), None if oldest is None else calendar.day_start(oldest + days + 1)
+        if tally is not None:
+            theirs = tally.totals(judged_day + 1 - params.window // DAY_MS, judged_day + 1)
+            sums = [left + right for left, right in zip(sums, theirs, strict=True)]
+    return _Tone(*sums)
+
+
+def _next_change_ms(view: View, params: ProgramTemperatureLowParams, judged_day: int) -> int | None:
+    """When the sums change by the clock alone: a day with answers is judged, or the oldest leaves the window."""
+    days, found = params.window // DAY_MS, list[int]()
+    for role, _ in _ROLES:
+        tally = view.tally(f"tone/{role}")
+        if tally is not None:
+            leaving, coming = tally.oldest(judged_day + 1 - days), tally.oldest(judged_day + 1)
+            found += [] if leaving is None or leaving > judged_day else [leaving + days]
+            found += [] if coming is None else [coming]
+    return view.calendar.day_start(min(found) + 1) + params.lateness if found else None
 
 
 def _is_low(tone: _Tone, params: ProgramTemperatureLowParams) -> bool | None:

@@ -73,6 +73,11 @@ class Tally(Record, kw_only=True):
         offsets = self.cells[:: self.width + 1]
         return [self.base + offset for offset in offsets if first_day <= self.base + offset < end_day]
 
+    def oldest(self, first_day: int) -> int | None:
+        """Name the oldest day from `first_day` on that has an entry, None when there is none."""
+        first = first_day - self.base
+        return next((self.base + offset for offset in self.cells[:: self.width + 1] if offset >= first), None)
+
     def _forget(self, offset: int) -> None:
         """Drop the days before an offset, and count offsets from the oldest day that is left."""
         cells, step = self.cells, self.width + 1

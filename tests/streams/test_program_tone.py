@@ -45,6 +45,7 @@ def test_the_share_of_each_role_is_evidence_once_it_has_enough_answers() -> None
             story.tell("sentiment.submitted", f"{1440 + number}m", participant_id="mentor")
         for number in range(6):
             story.tell("sentiment.submitted", f"{2880 + number}m", participant_id="mentee", polarity="neutral")
+        story.go("4d")
         said.append({each.text: each.value for each in story.of(LOW)[0][1].evidence})
     of_all, of_mentors = "share of positive answers, of 18", "share of positive answers of mentors, of 12"
     assert said[1] == {of_all: 0.666667, of_mentors: 1.0}

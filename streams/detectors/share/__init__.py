@@ -12,6 +12,7 @@ Keep `stream` on the program's record (a few hundred bytes)::
 
     params = ShareParams(far_per_year=0.5)                        # equal rule parameters can share one
     stream = start(at_ms, calendar, params)                       # at the start of the run, or with the first answer
+    begin_earlier(stream, at_ms, calendar)                        # with an answer before it that came later
     events = submit(stream, value, at_ms, now_ms, calendar, params)   # every answer, in any order
     events = advance(stream, now_ms, calendar, params)            # at its timer, or any time
     due = next_due_ms(stream, calendar, params)                   # after every call: THE timer, on the engine's clock
@@ -28,6 +29,7 @@ from streams.detectors.share.parameters import Event, Fell, Reading, Recovered, 
 from streams.detectors.share.stream import (
     ShareStream,
     advance,
+    begin_earlier,
     mean,
     next_due_ms,
     reading,
@@ -45,6 +47,7 @@ __all__ = [
     "ShareParams",
     "ShareStream",
     "advance",
+    "begin_earlier",
     "mean",
     "next_due_ms",
     "reading",

@@ -49,6 +49,13 @@ def start(at_ms: int, calendar: Calendar, params: ShareParams) -> ShareStream:
     return ShareStream(at_ms, calendar.day_of(at_ms) - 1, usual, DayCounts(), DayCounts())
 
 
+def begin_earlier(stream: ShareStream, at_ms: int, calendar: Calendar) -> None:
+    """An answer is older than the one that the stream began with: as long as nothing was judged, it begins there."""
+    if at_ms < stream.start_ms and stream.answers.newest() is None:
+        stream.start_ms = at_ms
+        stream.judged_day = min(stream.judged_day, calendar.day_of(at_ms) - 1)
+
+
 def submit(
     stream: ShareStream, value: float, at_ms: int, now_ms: int, calendar: Calendar, params: ShareParams
 ) -> list[Event]:

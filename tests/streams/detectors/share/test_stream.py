@@ -15,6 +15,7 @@ from streams.detectors.share import (
     ShareParams,
     ShareStream,
     advance,
+    begin_earlier,
     mean,
     next_due_ms,
     reading,
@@ -157,6 +158,22 @@ def test_the_order_of_arrival_within_the_lateness_changes_nothing() -> None:
         advance(stream, day + 10 * DAY_MS, CALENDAR, PARAMS)
         results.add(msgspec.msgpack.encode(stream))
     assert len(results) == 1
+
+
+def test_a_stream_begins_with_the_oldest_of_the_first_answers_whichever_comes_first() -> None:
+    day = START_MS + 40 * DAY_MS
+    answers = [(day + 23 * HOUR_MS, 1.0), (day - HOUR_MS, 0.0), (day + HOUR_MS, 0.25)]
+    results = set()
+    for order in permutations(answers):
+        stream = start(order[0][0], CALENDAR, PARAMS)
+        for at, value in order:
+            begin_earlier(stream, at, CALENDAR)
+            submit(stream, value, at, day + 22 * HOUR_MS, CALENDAR, PARAMS)
+        advance(stream, day + 10 * DAY_MS, CALENDAR, PARAMS)
+        results.add(msgspec.msgpack.encode(stream))
+    assert len(results) == 1
+    begin_earlier(stream, day - 5 * DAY_MS, CALENDAR)  # too late: days are judged
+    assert stream.start_ms == day - HOUR_MS
 
 
 def test_what_arrives_too_late_only_teaches() -> None:
