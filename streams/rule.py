@@ -298,7 +298,11 @@ class Rule(ABC):
     def is_idle(self, record: Any, fact: Any) -> bool:
         """Whether a fact that the rule reads can change nothing on a record without an episode of this rule. A timer
         that is left standing is harmless: it asks again when it is due. Most facts meet people whom a rule has
-        nothing to say about, so this is what keeps a fact cheap."""
+        nothing to say about, so this is what keeps a fact cheap.
+
+        Args:
+            fact: None when a timer is due, of a record without any episode; none is left standing then.
+        """
         return False
 
     def update(self, view: View, subject: Subject, params: Any, moment: Moment) -> tuple[Event, ...]:

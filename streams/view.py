@@ -37,6 +37,9 @@ GONE_KEPT_MS: Final = 400 * DAY_MS
 #: How long facts on a pair that nobody has announced are kept.
 PROVISIONAL_KEPT_MS: Final = 30 * DAY_MS
 _ACROSS_KEY: Final = program_key("*")
+#: Constants, because in CPython 3.11 looking up a member of an enum is a call that costs ten times the comparison.
+_CLOSED: Final = PairPhase.CLOSED
+_REMOVED: Final = ParticipantPhase.REMOVED
 TOPIC_CODES: Final = {topic: code for code, topic in enumerate(TOPICS)}
 
 
@@ -166,9 +169,9 @@ class View:
             self.partition.table.put(key, record)
             self.partition.rearm(key, record)
         else:
-            table.dirty[key] = None
+            table.dirty[key] = record
         assert isinstance(record, PairState)
-        if record.phase >= PairPhase.CLOSED and HOUSEKEEPING not in record.timers:
+        if record.phase >= _CLOSED and HOUSEKEEPING not in record.timers:
             self._shrink_again(key, record)
         return record
 
@@ -182,9 +185,9 @@ class View:
             self.program.active_people += 1  # until told otherwise
             self.touch_program()
         else:
-            table.dirty[key] = None
+            table.dirty[key] = record
         assert isinstance(record, ParticipantState)
-        if record.phase >= ParticipantPhase.REMOVED and HOUSEKEEPING not in record.timers:
+        if record.phase >= _REMOVED and HOUSEKEEPING not in record.timers:
             self._shrink_again(key, record)
         return record
 
@@ -203,14 +206,14 @@ class View:
         """Add to the program's counts of a day, see `Tally.add`; one column per count."""
         key, record = self._tallies.get(name) or self._find_tally(name, len(counts))
         if record.add(day, counts, keep_days):
-            self._table.dirty[key] = None
+            self._table.dirty[key] = record
 
     def recount(self, name: str, day: int, to_day: int, keep_days: int) -> None:
         """Count one on another day than before, in a tally of one column."""
         key, record = self._tallies.get(name) or self._find_tally(name, 1)
         is_taken = record.add(day, (-1,), keep_days)
         if record.add(to_day, (1,), keep_days) or is_taken:
-            self._table.dirty[key] = None
+            self._table.dirty[key] = record
 
     def _find_tally(self, name: str, width: int) -> tuple[bytes, Tally]:
         key = tally_key(self.program_id, name)
@@ -318,6 +321,9 @@ class View:
 
     def stops(self, pair: PairState) -> tuple[Interval, ...]:
         """The same for a pair: either partner not active stops it too."""
-        people = [person for member in pair.members if (person := self.participant(member.id)) is not None]
-        stops = [stops for person in people if (stops := person.stops)]
+        stops = []
+        for member in pair.members:
+            person = self.participant(member.id)
+            if person is not None and person.states and (own := person.stops):
+                stops.append(own)
         return union(self.program_stops, *stops) if stops else self.program_stops

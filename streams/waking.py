@@ -23,18 +23,18 @@ def wake(judging: Judging, due_ms: int, key: bytes, record: Record) -> None:
     """Fire the timers of one record that are due at an instant, in the order of rules, and arm it anew."""
     view = judging.view(program_of(key))
     order = _ORDER | {code: rule.place for code, rule in view.custom.items()} if view.custom else _ORDER
-    due_codes = [(due, order[code], code) for code, due in record.timers.items() if due <= due_ms and code in order]
-    record.timers = {code: due for code, due in record.timers.items() if due > due_ms}  # a retired rule's is dropped
+    timers = record.timers
+    due_codes = [(due, order[code], code) for code, due in timers.items() if due <= due_ms and code in order]
+    record.timers = {code: due for code, due in timers.items() if due > due_ms}  # a retired rule's is dropped
     judging.begin()
     for due, _, code in sorted(due_codes):
-        moment = Moment(due, due)
         if code == HOUSEKEEPING:
             if _keep_house(judging, view, key, record, due):
                 return
         elif code == LIFE:
-            judging.live_on(view, key, record, moment)
-        elif (rule := rule_of(code, view)) is not None:
-            judging.judge_record(rule, view, key, record, moment)
+            judging.live_on(view, key, record, Moment(due, due))
+        elif (rule := rule_of(code, view)) is not None and (record.episodes or not rule.is_idle(record, None)):
+            judging.judge_record(rule, view, key, record, Moment(due, due))
     judging.follow_up(Moment(due_ms, due_ms))
     judging.state.rearm(key, record)
 

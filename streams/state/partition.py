@@ -133,7 +133,7 @@ class Partition:
         if record is None or record.armed_ms != due:
             return None
         record.armed_ms = NEVER
-        self.table.touch(key)
+        self.table.dirty[key] = record
         return due, key, record
 
     # -- marks, clock, rule sets

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from streams.state.episode import Episode, Phase
+from streams.state.episode import OPEN, SNOOZED, Episode, Phase
 
 #: Schema version of the records written by this code. Later code reads earlier versions, earlier code refuses later
 #: ones.
@@ -41,7 +41,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     def open_ids(self) -> list[str]:
         """Ids of the open interventions."""
-        return [each.id for each in self.episodes if Phase.OPEN <= each.phase <= Phase.SNOOZED]
+        return [each.id for each in self.episodes if OPEN <= each.phase <= SNOOZED]
 
 
 class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
@@ -68,7 +68,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 
     def open_episode(self, rule: int, member: str = "") -> Episode | None:
         episode = self.episode(rule, member)
-        return episode if episode is not None and Phase.OPEN <= episode.phase <= Phase.SNOOZED else None
+        return episode if episode is not None and OPEN <= episode.phase <= SNOOZED else None
 
     def drop_episode(self, rule: int, member: str) -> None:
         self.episodes = [each for each in self.episodes if (each.rule, each.member) != (rule, member)]

@@ -117,7 +117,8 @@ class Table:
 
     Attributes:
         hot: records as objects. A view, which looks several up for each fact, may look here before it asks `get`.
-        dirty: keys of what changed since the last flush; likewise.
+        dirty: keys of what changed since the last flush; likewise, and with the record where it is at hand, which saves
+            a flush looking it up among the many that are hot.
     """
 
     __slots__ = ("_by_program", "_cold", "_parts", "dirty", "hot")
@@ -127,7 +128,7 @@ class Table:
         #: stored rows of the parts of a record, by its key and their names
         self._parts: dict[bytes, dict[str, bytes]] = {}
         self.hot: dict[bytes, Record] = {}
-        self.dirty: dict[bytes, None] = {}
+        self.dirty: dict[bytes, Record | None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
         self._by_program: dict[bytes, list[bytes]] | None = None
 
@@ -158,10 +159,10 @@ class Table:
         if self._by_program is not None and key not in self.hot and key not in self._cold:
             self._by_program.setdefault(key.partition(b"/")[0], []).append(key)
         self.hot[key] = record
-        self.dirty[key] = None
+        self.dirty[key] = record
 
     def touch(self, key: bytes) -> None:
-        self.dirty[key] = None
+        self.dirty.setdefault(key)
 
     def delete(self, key: bytes) -> None:
         self.hot.pop(key, None)
@@ -234,8 +235,8 @@ class Table:
         stored; None marks a deleted one."""
         rows: list[tuple[bytes, bytes | None]] = []
         hot, cold = self.hot, self._cold
-        for key in self.dirty:
-            record = hot.get(key)
+        for key, known in self.dirty.items():
+            record = known or hot.get(key)
             if record is None:
                 rows.append((key, None))
                 rows += ((part_key(key, name), None) for name in self._parts.pop(key, ()))
