@@ -76,11 +76,12 @@ class FactFiles:
 
     def _file(self, file: int, progress: Callable[[int], None]) -> Iterator[Line]:
         scanned = self._scanned[file]
-        read = _read(self._paths[file], scanned.lines, progress)
         if scanned.is_in_order:
+            read = _read(self._paths[file], scanned.lines, progress)
             return (Line(at_ms, file, number, found) for at_ms, number, _, found in read)
+        read = _read(self._paths[file], scanned.lines, lambda _: None)  # told of as they come out of the sort
         ordered = sorted_on_disk((at_ms, number, line) for at_ms, number, line, _ in read)
-        return (Line(at_ms, file, number, read_arrival(line)) for at_ms, number, line in ordered)
+        return _sorted(file, ordered, progress)
 
 
 def _scan(path: Path) -> _Scanned:
@@ -113,6 +114,17 @@ def _read(
             if not line.isspace():
                 yield at_ms, number, line, found
     progress(read)
+
+
+def _sorted(file: int, ordered: Iterator[_Raw], progress: Callable[[int], None]) -> Iterator[Line]:
+    told = 0
+    for count, (at_ms, number, line) in enumerate(ordered, 1):
+        told += len(line)
+        if count % _TOLD_EVERY == 0:
+            progress(told)
+            told = 0
+        yield Line(at_ms, file, number, read_arrival(line))
+    progress(told)
 
 
 def sorted_on_disk(lines: Iterator[_Raw]) -> Iterator[_Raw]:

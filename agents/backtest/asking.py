@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -52,19 +51,9 @@ def backtest_into(
 ) -> tuple[dict[str, Any], Shown]:
     """As `backtest`, into a folder that is there. Returns: the summary, and what its page shows beside it."""
     jobs = jobs if source.is_worth(jobs) else 1
-    sides = 1 if ask.there is None or ask.there.is_live else 2
-    tasks = [
-        (answer, (source, partitions, ask, folder), sides * _amount(source, partitions))
-        for partitions in source.tasks(jobs)
-    ]
+    tasks = [(answer, (source, partitions, ask, folder)) for partitions in source.tasks(jobs)]
     partials = sorted(chain.from_iterable(run_all(tasks, jobs, progress)), key=lambda one: one.number)
     return _write_out(folder, source, ask, partials, jobs)
-
-
-def _amount(source: Source, partitions: Sequence[int]) -> int:
-    if source.journal is None:
-        return source.size
-    return sum(source.journal.info.partitions[number].entries for number in partitions)
 
 
 def _write_out(

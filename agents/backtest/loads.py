@@ -26,7 +26,7 @@ def measure_loads(partials: Sequence[Partial], programs: Mapping[str, Program], 
     sides: list[list[Lines]] = [[(one.number, one.here.part, one.here.limit) for one in partials]]
     if ask.there is not None:
         sides.append([(one.number, one.there.part, None) for one in partials if one.there is not None])
-    tasks = [(_measure, (lines, dict(programs), ask.people, ask.selection), 0) for lines in sides]
+    tasks = [(_measure, (lines, dict(programs), ask.people, ask.selection)) for lines in sides]
     return run_all(tasks, min(jobs, len(sides)), lambda _: None)
 
 
@@ -35,7 +35,7 @@ def _measure(
     programs: dict[str, Program],
     people: People,
     selection: Selection,
-    _progress: Progress = lambda _: None,
+    _progress: Progress,
 ) -> Load:
     merged = heapq.merge(*(part.by_time(number, *selection.bounds, limit) for number, part, limit in lines))
     return measure((decode_intervention(line) for _, _, _, line in merged), programs, people)

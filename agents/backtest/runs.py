@@ -89,7 +89,7 @@ def replay_journal(
     replay = JournalReplay(partition, fixed, snapshot=snapshot, programs=selection.programs)
     part = Part(folder / f".{side.name}-{partition}")
     decided = info.live.decided if info.live is not None else -1
-    ran = Ran(part, Counter(), {}, replay.outcomes)
+    ran, read = Ran(part, Counter(), {}, replay.outcomes), 0
     with part.path.open("wb") as file, few_collections():
         for first, values in _cut(recording.entries(partition), decided + 1):
             part.write(file, replay.feed(first, values), selection.programs)
@@ -97,10 +97,12 @@ def replay_journal(
                 ran.settled = len(part)
             if ran.first_ms < 0:
                 ran.first_ms = _first_arrival(values)
+            read += len(values)
             progress(len(values))
             if selection.to_ms is not None and replay.now_ms >= selection.to_ms:
                 ran.is_short = True
                 break
+    progress(info.entries - read)  # nothing is left to do, even where the question ends earlier
     ran.is_short = ran.is_short or decided >= info.end
     ran.tally, ran.programs, ran.end_ms, ran.entries = replay.close(), replay.programs(), replay.now_ms, info.entries
     return ran
@@ -125,9 +127,16 @@ def replay_facts(
     files: dict[int, BinaryIO] = {number: ran.part.path.open("wb") for number, ran in found.items()}
     first = found[partitions[0]]
     first_ms = now_ms = -1
+    read = 0
+
+    def tell(amount: int) -> None:
+        nonlocal read
+        read += amount
+        progress(amount)
+
     try:
         with few_collections():
-            for at_ms, file, number, content in source.facts.lines(progress):
+            for at_ms, file, number, content in source.facts.lines(tell):
                 if selection.to_ms is not None and at_ms >= selection.to_ms:
                     # That more comes later says that nothing else came before: what is due by then is due.
                     now_ms = selection.to_ms - 1
@@ -148,6 +157,7 @@ def replay_facts(
     finally:
         for output in files.values():
             output.close()
+    progress(source.size - read)
     first.tally = tally
     for number, ran in found.items():
         ran.programs, ran.first_ms, ran.end_ms = replay.programs(number), first_ms, now_ms

@@ -90,7 +90,7 @@ def _replay_all(
     progress: Progress,
 ) -> list[tuple[tuple[Any, ...], RuleSet, list[Partial]]]:
     # A combination is a task, not a partition of it: then no result waits for another process.
-    tasks: list[tuple[Any, tuple[object, ...], int]] = []
+    tasks: list[tuple[Any, tuple[object, ...]]] = []
     partitions = tuple(range(source.partitions))
     for number, rule_set in enumerate(rule_sets):
         own = folder / f".sweep-{number}"
@@ -98,7 +98,7 @@ def _replay_all(
         one = Ask(
             Side("here", rule_set.encoded()), selection=selection, horizon_ms=ask.horizon_ms, capacity=ask.capacity
         )
-        tasks.append((_answer_and_forget, (source, partitions, one, own), source.size))
+        tasks.append((_answer_and_forget, (source, partitions, one, own)))
     answers = run_all(tasks, jobs, progress)
     return list(zip(combinations, rule_sets, answers, strict=True))
 

@@ -76,9 +76,7 @@ class Partial(Struct):
     behind: int = 0
 
 
-def answer(
-    source: Source, partitions: tuple[int, ...], ask: Ask, folder: Path, progress: Progress = lambda _: None
-) -> list[Partial]:
+def answer(source: Source, partitions: tuple[int, ...], ask: Ask, folder: Path, progress: Progress) -> list[Partial]:
     """Replay partitions and work everything out that can be without the others.
 
     Raises: RecordingError, ReplayError.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,32 +170,37 @@ def _replay(
     parameters = [read_sweep(one) for one in sweep]
     if len(parameters) > 2:
         raise click.UsageError("--sweep takes one parameter, or two for a grid.")
-    runs = 1 + (ask.there is not None and not ask.there.is_live)
-    for parameter in parameters:
-        runs *= len(parameter.values)
-    with _progress(_total(source, jobs) * (runs + bool(parameters)), is_quiet) as told:
+    sides = 1 + (ask.there is not None and not ask.there.is_live)
+    points = prod(len(one.values) for one in parameters) if parameters else 0
+    with _progress(_run_size(source, jobs) * sides + source.size * points, is_quiet) as told:
         if not parameters:
             return backtest.backtest(source, out, ask, jobs, told)
         base = {} if rules == RECORDED else read_rules(Path(rules), "--rules").tree
         return backtest.sweep(source, out, ask, base, parameters, jobs, told)
 
 
-def _total(source: Source, jobs: int) -> int:
-    """How much progress one run is: each process reads all lines of facts."""
+def _run_size(source: Source, jobs: int) -> int:
+    """How much progress one run in processes is: each of them reads all lines of facts."""
     return source.size if source.journal is not None else source.size * (jobs if source.is_worth(jobs) else 1)
 
 
 @contextmanager
 def _progress(total: int, is_quiet: bool) -> Iterator[Progress]:
-    """A bar on the terminal; nothing where nobody looks."""
+    """A bar on the terminal; nothing where nobody looks. Once all is replayed, what came out is counted."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("Replaying"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=is_quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda amount: bar.advance(task, amount)
+        task = bar.add_task("Replaying", total=total)
+
+        def tell(amount: int) -> None:
+            bar.advance(task, amount)
+            if bar.finished:
+                bar.update(task, description="Counting what came out", total=None)
+
+        yield tell
 
 
 def _show(summary: dict[str, Any], out: Path, seconds: float, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """Pieces of an HTML page that needs nothing but itself: no script, no font, no network; light and dark."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
@@ -36,6 +37,9 @@ article h4 { margin: 0 0 .3rem; font-size: .95rem; overflow-wrap: anywhere }
 article ul { margin: .3rem 0; padding-left: 1.2rem }
 article p { margin: .3rem 0 }
 """
+
+_JOINT: Final = re.compile(r"(?<=[a-z][._])(?=[a-z])")
+"""Within a name: behind a dot or an underscore."""
 
 
 class Column(Struct, frozen=True):
@@ -76,7 +80,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], caption: str
     lines = [f'<div class="scroll"><table>{told}', f"<thead><tr>{head}</tr></thead><tbody>"]
     for row in rows:
         cells = zip(columns, row, strict=True)
-        lines.append("<tr>" + "".join(f"<td{_cell(column)}>{escape(cell)}</td>" for column, cell in cells) + "</tr>")
+        lines.append("<tr>" + "".join(f"<td{_cell(column)}>{_breakable(cell)}</td>" for column, cell in cells) + "</tr>")
     return "\n".join((*lines, "</tbody></table></div>"))
 
 
@@ -109,6 +113,11 @@ def figure(drawing: str, caption: str) -> Iterator[str]:
 def many(count: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _breakable(text: str) -> str:
+    """Text in which a name breaks at its joints, and not in the middle of a word, where a column is narrow."""
+    return _JOINT.sub("<wbr>", escape(text))
 
 
 def _cell(column: Column) -> str:

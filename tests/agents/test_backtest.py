@@ -95,7 +95,9 @@ def test_several_processes_read_lines_as_one_does(tmp_path: Path, monkeypatch: p
     there = ruleset.parse({"rules": {"rating.low": {"low": 1}}})
     ask = Ask(Side("here", None), Side("there", there.encoded()))
     for name, jobs in (("one", 1), ("two", 2)):
-        backtest(Source(facts=FactFiles(folder)), tmp_path / name, ask, jobs)
+        told: list[int] = []
+        backtest(Source(facts=FactFiles(folder)), tmp_path / name, ask, jobs, told.append)
+        assert sum(told) == 2 * jobs * FactFiles(folder).size, "each process reads all lines for both runs"
     assert len(values(tmp_path / "one", "dead-letters.jsonl")) == len(bad)
     assert values(tmp_path / "one", "comparison.jsonl")
     for one in (tmp_path / "one").iterdir():

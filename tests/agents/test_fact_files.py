@@ -59,15 +59,21 @@ def test_the_hash_is_what_sha256sum_says(tmp_path: Path) -> None:
     assert FactFiles(tmp_path).content_hash == sha256(listing.encode()).hexdigest()
 
 
-def test_progress_adds_up_to_the_size(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(b"\n".join(map(clock, range(10_000))))
+@pytest.mark.parametrize("is_in_order", [True, False])
+def test_progress_is_told_as_lines_come_out_and_adds_up_to_the_size(tmp_path: Path, is_in_order: bool) -> None:
+    instants = range(10_000) if is_in_order else range(10_000, 0, -1)
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(map(clock, instants)))
     files, told = FactFiles(tmp_path / "a.jsonl"), 0
 
     def tell(amount: int) -> None:
         nonlocal told
         told += amount
 
-    assert len(list(files.lines(tell))) == 10_000
+    lines = files.lines(tell)
+    for _ in range(5_000):
+        next(lines)
+    assert 0 < told < 0.6 * files.size
+    assert len(list(lines)) == 5_000
     assert told == files.size
 
 
