@@ -80,7 +80,9 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], caption: str
     lines = [f'<div class="scroll"><table>{told}', f"<thead><tr>{head}</tr></thead><tbody>"]
     for row in rows:
         cells = zip(columns, row, strict=True)
-        lines.append("<tr>" + "".join(f"<td{_cell(column)}>{_breakable(cell)}</td>" for column, cell in cells) + "</tr>")
+        lines.append(
+            "<tr>" + "".join(f"<td{_cell(column)}>{_breakable(cell)}</td>" for column, cell in cells) + "</tr>"
+        )
     return "\n".join((*lines, "</tbody></table></div>"))
 
 

@@ -20,7 +20,7 @@ from agents.host.lanes import Lanes
 from agents.host.process import Refusal
 from benchmarks.pair_job import PairFold
 from benchmarks.pair_worker import pair_topics
-from tests.agents.host.test_lane import Hand, fed
+from tests.agents.host.lane_bench import Hand, fed
 
 _names = itertools.count(1)
 
