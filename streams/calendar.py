@@ -118,13 +118,15 @@ def normalised_week(weights: Sequence[float]) -> tuple[int, ...]:
 class Zone:
     """Local days of one time zone. Use `zone`, which keeps one per name."""
 
-    __slots__ = ("_guess_ms", "_info", "_starts", "name")
+    __slots__ = ("_guess_ms", "_info", "_last", "_starts", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._info: ZoneInfo | None = None if name == "UTC" else _load_zone(name)
         self._starts: dict[int, int] = {}
         self._guess_ms = 0
+        #: start, end and number of the day that was found last: facts mostly come on the day of the one before
+        self._last = (0, 0, 0)
 
     def day_start(self, day: int) -> int:
         """Find the first instant of a local day.
@@ -146,15 +148,19 @@ class Zone:
         """Find the local day of an instant, consistent with `day_start` even where clocks go back over midnight."""
         if self._info is None:
             return instant_ms // DAY_MS
+        start, end, day = self._last
+        if start <= instant_ms < end:
+            return day
         # The offset of the last call is nearly always still right, and wrong by a day at most.
         day = (instant_ms - self._guess_ms) // DAY_MS
         start = self.day_start(day)
         while start > instant_ms:
             day -= 1
             start = self.day_start(day)
-        while self.day_start(day + 1) <= instant_ms:
-            day += 1
-        self._guess_ms = self.day_start(day) - day * DAY_MS
+        end = self.day_start(day + 1)
+        while end <= instant_ms:
+            day, start, end = day + 1, end, self.day_start(day + 2)
+        self._last, self._guess_ms = (start, end, day), start - day * DAY_MS
         return day
 
     def clock_start(self, day: int, minute: int) -> int:

@@ -44,11 +44,12 @@ from streams.state.episode import FactRef
 from streams.state.partition import Partition, Sweep
 from streams.state.seen import fingerprint
 from streams.sweep import continue_sweep
-from streams.view import TOPIC_CODES, View
+from streams.view import TOPIC_CODES, TOPICS, View
 from streams.waking import wake
 
 SLICE: Final = 20_000
 LATE_MS: Final = 24 * HOUR_MS
+_FACTS: Final = [("facts", topic) for topic in TOPICS]
 
 
 class Engine:
@@ -174,7 +175,7 @@ class Engine:
         state = self.state
         code = TOPIC_CODES[topic]
         view = self._judging.views.get(fact.program_id) or self._judging.view(fact.program_id)
-        state.counts["facts", topic] += 1
+        state.counts[_FACTS[code]] += 1
         if state.erased and names_erased(state, fact):
             state.counts["erased", topic] += 1
             return

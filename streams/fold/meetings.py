@@ -5,6 +5,7 @@ from `starts_at` (at most its arrival), whenever it was noted, and for good: the
 is the same meeting.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -24,9 +25,10 @@ from streams.view import View
 DEFAULT_MINUTES: Final = 60
 
 
-def digest(*parts: object) -> bytes:
+@lru_cache(maxsize=256)
+def digest(*parts: str | int) -> bytes:
     """Five bytes that stand for a repeat-proof identity inside one pair or person: a false repeat once in 10^9 pairs
-    and year."""
+    and year. The last ones are kept, because one fact asks for the same several times."""
     return blake2b("/".join(map(str, parts)).encode(), digest_size=DIGEST_BYTES).digest()
 
 

@@ -81,6 +81,8 @@ def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched
 
 def _is_answered(view: View, participant_id: str, person: ParticipantState, survey_id: str) -> bool:
     """Whether a rating or a sentiment that names the survey came before word that it was sent."""
+    if not (person.answered_seen or person.answered_pages):
+        return False
     return any(
         _has_answered(view, participant_id, person, digest(TOPIC_CODES[topic], survey_id))
         for topic in ("ratings", "sentiment")

@@ -142,7 +142,8 @@ class SurveyUnanswered(Rule):
 def _due(view: View, person: ParticipantState, params: SurveyUnansweredParams) -> list[Miss]:
     """Unanswered surveys that are still asked for, with the instant at which each is missed, in that order."""
     pairs = {digest(pair_id) for pair_id in person.pair_ids}
-    stops = union(view.program_stops, person.stops)
+    away = person.stops
+    stops = union(view.program_stops, away) if away else view.program_stops
     found = []
     for asked in person.asked:
         if asked.pair != _NO_PAIR and asked.pair not in pairs and asked.kind != _CLOSING:

@@ -8,7 +8,7 @@ far a source has been read, in time and in offsets), `ruleset/<scope>`, `sweep`,
 """
 
 import heapq
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -105,7 +105,7 @@ class Partition:
         #: (due instant, record key): one live entry per record, see `Record.armed_ms`
         self.timers: list[tuple[int, bytes]] = []
         #: what happened since the start of this process, for metrics and summaries; not stored
-        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self._dirty_sources: dict[tuple[str, int], None] = {}
         self._dirty: dict[bytes, None] = {}
 

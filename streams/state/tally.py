@@ -45,6 +45,9 @@ class Tally(Record, kw_only=True):
         while place > 0 and cells[place] > offset:
             place -= step
         if cells[place] == offset:
+            if step == 2:  # the tally that nearly every fact adds to
+                cells[place + 1] += counts[0]
+                return True
             for column, count in enumerate(counts, place + 1):
                 cells[column] += count
         else:
