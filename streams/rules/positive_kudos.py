@@ -8,7 +8,7 @@ A rating whose comment touches the safety word list is no occasion for applause 
 Source: the top of the scale; published coordinator advice to pass praise on.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -39,6 +39,9 @@ class PositiveKudos(Rule):
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
     opens_after_end = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        return type(fact) is not f.RatingSubmitted or fact.rating != BEST
 
     def judge(self, view: View, subject: Subject, params: PositiveKudosParams, moment: Moment) -> Verdict:
         fact = moment.fact

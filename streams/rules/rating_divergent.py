@@ -10,6 +10,8 @@ people see a different mentor each. What was rated before a pair was reopened is
 Source: our starting point; 45 days are a survey wave and half of the next.
 """
 
+from typing import Any
+
 from pydantic import Field
 
 import schemas.facts as f
@@ -39,6 +41,10 @@ class RatingDivergent(Rule):
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
     opens_after_end = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """No two in the pair have rated."""
+        return sum(1 for member in record.members if member.ratings) < 2
 
     def judge(self, view: View, subject: Subject, params: RatingDivergentParams, moment: Moment) -> Verdict:
         pair = subject.record

@@ -12,7 +12,8 @@ Source: our starting point. One point up or down between two survey waves is wit
 of five; two are not.
 """
 
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
@@ -52,6 +53,14 @@ class RatingDropped(Rule):
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
     opens_after_end = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """Nobody in the pair has ever rated lower than the time before."""
+        for member in record.members:
+            for before, after in pairwise(member.ratings):
+                if after.value < before.value:
+                    return False
+        return True
 
     def judge(self, view: View, subject: Subject, params: RatingDroppedParams, moment: Moment) -> Verdict:
         pair = subject.record

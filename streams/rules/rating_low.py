@@ -11,7 +11,7 @@ Source: ratings of 1-2 as the threshold to reach out to both parties: published 
     platforms; the 60 days are our starting point (two survey waves).
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -38,13 +38,14 @@ from streams.steps import first_steps
 from streams.view import View
 
 GOOD: Final = 4
+HIGHEST_LOW: Final = 3
 _CLOSING: Final = KINDS.index("closing")
 _MQS: Final = KINDS.index("mqs")
 _POST_MEETING: Final = KINDS.index("post_meeting")
 
 
 class RatingLowParams(RuleParams):
-    low: int = Field(default=2, ge=1, le=3, description="ratings at or below this are low")
+    low: int = Field(default=2, ge=1, le=HIGHEST_LOW, description="ratings at or below this are low")
     window: Duration = Field(
         default=60 * DAY_MS, description="in which a second low rating, or the partner's, makes it high"
     )
@@ -66,6 +67,14 @@ class RatingLow(Rule):
     reads = frozenset({f.RatingSubmitted})
     on_fact = True
     opens_after_end = True
+
+    def is_idle(self, record: Any, fact: Any) -> bool:
+        """Nobody in the pair has given a rating that could be low by any parameters."""
+        for member in record.members:
+            for rating in member.ratings:
+                if rating.value <= HIGHEST_LOW:
+                    return False
+        return True
 
     def judge(self, view: View, subject: Subject, params: RatingLowParams, moment: Moment) -> Verdict:
         pair = subject.record
