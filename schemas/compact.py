@@ -13,7 +13,7 @@ from typing import Final, TypeGuard
 
 import msgspec
 
-from schemas.base import from_ms, instant_text
+from schemas.base import DAY_MS, from_ms, instant_text
 from schemas.facts import TYPES, InboundValue
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -82,7 +82,14 @@ def instant_bytes(instant_ms: int) -> bytes:
 @lru_cache(maxsize=4_096)
 def _minute_bytes(minute: int) -> bytes:
     """Days of a replay pass in seconds, so it is minutes that repeat, not seconds."""
-    return from_ms(minute * 60_000).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0").encode()
+    day, rest = divmod(minute, 1_440)
+    return b"%bT%02d:%02d:" % (_day_bytes(day), rest // 60, rest % 60)
+
+
+@lru_cache(maxsize=4_096)
+def _day_bytes(day: int) -> bytes:
+    """What is due or expires lies on minutes that hardly ever repeat, but on few days."""
+    return from_ms(day * DAY_MS).date().isoformat().encode()
 
 
 def _with_milliseconds(text: bytes, at: int) -> bytes:

@@ -4,6 +4,7 @@ A tally stands in a record of its own beside the program, so that a fact rewrite
 it belongs to and not all of them.
 """
 
+from bisect import bisect_left
 from typing import Final
 
 from streams.state.record import Record
@@ -60,16 +61,10 @@ class Tally(Record, kw_only=True):
     def totals(self, first_day: int, end_day: int) -> list[int]:
         """Sum each column over the days in `[first_day, end_day)`."""
         cells, step = self.cells, self.width + 1
-        first, end = first_day - self.base, end_day - self.base
-        sums = [0] * self.width
-        for place in range(len(cells) - step, -1, -step):
-            offset = cells[place]
-            if offset < first:
-                break
-            if offset < end:
-                for column in range(self.width):
-                    sums[column] += cells[place + 1 + column]
-        return sums
+        offsets = cells[::step]
+        first = bisect_left(offsets, first_day - self.base) * step
+        end = bisect_left(offsets, end_day - self.base) * step
+        return [sum(cells[first + column : end : step]) for column in range(1, step)]
 
     def days(self, first_day: int, end_day: int) -> list[int]:
         """List the days in `[first_day, end_day)` that have an entry, oldest first."""
