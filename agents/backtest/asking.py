@@ -98,11 +98,13 @@ def _write_out(
 
 def _add_results(summary: dict[str, Any], folder: Path, ask: Ask, partials: list[Partial], jobs: int) -> Shown:
     span = _span(partials, ask)
-    loads = measure_loads(partials, _programs(partials), ask, jobs)
+    programs = _programs(partials)
+    loads = measure_loads(partials, programs, ask, jobs)
     summary["asked"] = {
         "from": instant(ask.selection.from_ms),
         "to": instant(ask.selection.to_ms),
         "programs": None if ask.selection.programs is None else sorted(ask.selection.programs),
+        "unknown_programs": sorted((ask.selection.programs or frozenset()) - programs.keys()),
         "horizon_days": ask.horizon_ms / 86_400_000,
         "recipients": ask.people.source,
     }

@@ -27,15 +27,18 @@ class OutputError(Exception):
 def staged(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its place when all went well, and goes away otherwise.
 
-    Raises: OutputError when something stands there that is not the output of a backtest.
+    Raises: OutputError when something stands there that is not the output of a backtest, or nothing can.
     """
     out = out.absolute()
     if out.is_symlink() or (out.exists() and not _is_replaceable(out)):
         raise OutputError(f"{out} holds something other than the output of a backtest: name a new folder.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_up(out)
     folder = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    folder.mkdir()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_up(out)
+        folder.mkdir()
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}.") from error
     try:
         yield folder
         if out.exists():

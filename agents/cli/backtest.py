@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -104,7 +105,8 @@ def command(
     ask = _ask(rules, against, begin, end, programs, horizon, capacity, people, is_sweep=bool(sweep))
     begun = time.monotonic()
     try:
-        summary = _replay(recording, ask, sweep, rules, out, jobs or os.cpu_count() or 1, is_quiet=as_json)
+        with _ends_cleanly():
+            summary = _replay(recording, ask, sweep, rules, out, jobs or os.cpu_count() or 1, is_quiet=as_json)
     except RulesetError as error:
         raise click.BadParameter("\n  ".join(error.problems), param_hint="--sweep") from error
     except (OutputError, RecordingError, ReplayError, OSError) as error:
@@ -112,6 +114,20 @@ def command(
     _show(summary, out, time.monotonic() - begun, as_json)
     if against == LIVE and rules == RECORDED and not _is_parity(summary["comparison"]):
         raise click.ClickException(f"The replay differs from what was published: see {out / 'report.html'}.")
+
+
+@contextmanager
+def _ends_cleanly() -> Iterator[None]:
+    """Let SIGTERM end a backtest as Ctrl-C does: its processes end, and nothing half-written stays."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _is_parity(comparison: dict[str, Any]) -> bool:

@@ -67,6 +67,8 @@ def _doubts(summary: Mapping[str, Any]) -> list[str]:
     doubts = []
     if summary["dead_letters"]:
         doubts.append(f"{many(summary['dead_letters'], 'line')} could not be used (dead-letters.jsonl says why)")
+    if unknown := summary.get("asked", {}).get("unknown_programs"):
+        doubts.append(f"the recording knows nothing of {', '.join(unknown)}")
     if summary["faults"]:
         doubts.append(f"the code of {', '.join(summary['faults'])} failed on some facts and was skipped there")
     if summary.get("comparison", {}).get("behind"):

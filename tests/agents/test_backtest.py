@@ -117,11 +117,15 @@ def test_chosen_programs_and_times_say_what_they_say_among_all(tmp_path: Path, k
     middle = sorted(one["decided_at"] for one in everything)[len(everything) // 2]
     from_ms = to_ms(parse_instant(middle))
     for selection, expected in (
-        (Selection(programs=chosen), [one for one in everything if one["program_id"] in chosen]),
+        (Selection(programs=chosen | {"nobody"}), [one for one in everything if one["program_id"] in chosen]),
         (Selection(from_ms=from_ms), [one for one in everything if one["decided_at"] >= middle]),
         (Selection(to_ms=from_ms), [one for one in everything if one["decided_at"] < middle]),
     ):
-        summary = backtest(source, tmp_path / "some", Ask(Side("here", None), selection=selection))
+        told: list[int] = []
+        ask = Ask(Side("here", None), selection=selection)
+        summary = backtest(source, tmp_path / "some", ask, progress=told.append)
+        assert sum(told) == source.size, "all of it, even where the question ends earlier"
+        assert summary["asked"]["unknown_programs"] == (["nobody"] if selection.programs else [])
         assert 0 < len(expected) < len(everything)
         assert values(tmp_path / "some") == expected
         assert sum(sum(one.values()) for one in summary["interventions"].values()) == len(expected)
