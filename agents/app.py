@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from agents.engine import engines
 from agents.health import Health, Report
+from agents.host import pace
 from agents.host.checks import LaneTopics, partition_counts
 from agents.host.chunks import ChunkApp, make_app
 from agents.host.lane import LaneOptions
@@ -196,4 +197,4 @@ def run_worker(settings: Settings, only: Only | None = None) -> int:
     async def work() -> int:
         return await Worker(settings, only).run()
 
-    return asyncio.run(work())
+    return pace.run(work())

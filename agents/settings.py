@@ -55,7 +55,9 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto` is text on a terminal, else JSON.")
-    linger_ms: int = Field(10, ge=0, le=10_000, description="Milliseconds from a commit in which the next one waits.")
+    linger_ms: int = Field(
+        10, ge=0, le=10_000, description="Milliseconds from a commit in which a decision waits for others."
+    )
     session_timeout_s: float = Field(10.0, ge=6, le=30, description="How long a silent worker keeps its partitions.")
     rebuild_lost_state: bool = Field(
         False, description="Start once with true where state was lost: folds the journal anew and publishes again."

@@ -6,7 +6,8 @@ returned):
     earlier owner, and returns only after the former owner's transaction is finished.
  2. recover: read the state partition to the end offset taken after 1.
  3. seek the journal to applied + 1.
-Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger after it):
+Work, for each unit (every chunk that queued up during the previous commit, and what comes within the linger after it,
+which is short when a decision waits):
  4. apply exactly the entry applied + 1: an older one is skipped, at a newer one the rest is dropped and the lane seeks
     back.
  5. one transaction: interventions, then rows with the marker last; every batch's answer is awaited; commit. It begins
@@ -34,13 +35,14 @@ from agents.host.fetching import Record
 from agents.host.fold import HOST_KEY, POSITION_KEY, Fold
 from agents.host.inbox import Inbox
 from agents.host.observer import HostObserver
+from agents.host.pace import Pace
 from agents.host.recovery import Recovered, recover
 from agents.host.transactions import TransactionalWriter
 
 log = logging.getLogger("ebb.host")
 
 BLOCK = 512  # records between two looks at how much is pending
-AHEAD_S = 0.1  # how long before a commit its transaction may begin: brokers end one that is open for long
+AHEAD_S = 0.5  # how long before a commit its transaction may begin: brokers end one that is open for long
 YIELD_EVERY = 2_048  # records between two turns of the event loop
 
 
@@ -59,10 +61,10 @@ class LaneOptions:
     """How a lane works.
 
     Args:
-        linger_s: how long after a commit the next one waits for more; fewer, larger transactions. What comes after a
-            longer silence is committed at once.
-        backlog_linger_s: how long a unit waits for more once it holds `backlog_records`: then we are behind, and one
-            row for many entries of a pair counts more than the moment of commit.
+        linger_s: how long after a commit the next one waits for more, when it brings interventions and there is time
+            (`agents.host.pace`). What comes after a longer silence is committed at once.
+        quiet_linger_s: how long a unit waits for more that brings no interventions: nobody waits for it.
+        longest_linger_s: the longest of either, when there is more to do than time.
         unit_records: a unit is committed once this many records and interventions are pending.
         idle_s: a lane that is behind and hears nothing this long seeks again, in case a chunk was lost on the way.
         transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
@@ -71,8 +73,8 @@ class LaneOptions:
     """
 
     linger_s: float = 0.010
-    backlog_linger_s: float = 1.0
-    backlog_records: int = 1_000
+    quiet_linger_s: float = 0.25
+    longest_linger_s: float = 1.0
     unit_records: int = 20_000
     idle_s: float = 5.0
     transaction_timeout_s: float = 10.0
@@ -97,6 +99,7 @@ class Lane:
         topology: Topology,
         flow: Flow,
         options: LaneOptions,
+        pace: Pace,
         observer: HostObserver,
         failpoint: Failpoint | None,
         ended: Callable[[Lane, BaseException], None],
@@ -117,6 +120,7 @@ class Lane:
         self._topology = topology
         self._flow = flow
         self._options = options
+        self._pace = pace
         self._observer = observer
         self._failpoint = failpoint
         self._ended = ended
@@ -240,19 +244,23 @@ class Lane:
 
     async def _unit(self) -> None:
         loop, fold = asyncio.get_running_loop(), self._fold
-        options, started = self._options, loop.time()
-        deadline = self._committed_at + options.linger_s
+        started = loop.time()
         while not self._closed:
             if len(self._inbox):
                 await self._apply(self._inbox.take())
-                if self._uncommitted_entries >= options.backlog_records:
-                    deadline = started + options.backlog_linger_s
-            elif not await self._wait_for_more(deadline - loop.time()):
+            elif not await self._wait_for_more(self._deadline(started) - loop.time()):
                 break
             if fold.pending() >= self._options.unit_records:
                 break
         if not self._closed and (fold.applied != self.durable or fold.pending()):
             await self._flush()
+
+    def _deadline(self, started: float) -> float:
+        """When a unit is committed that was begun at `started`, though little is pending."""
+        linger_s = self._pace.linger_s
+        if self._fold.has_interventions():
+            return self._committed_at + linger_s
+        return started + max(linger_s, self._options.quiet_linger_s)
 
     async def _wait_for_more(self, seconds: float) -> bool:
         """Wait for a chunk; when a commit is sure to follow soon, the coordinator is told of it meanwhile."""
@@ -349,6 +357,7 @@ class Lane:
             raise
         self.durable = applied
         self._committed_at = asyncio.get_running_loop().time()
+        self._pace.look(self._committed_at)
         self._uncommitted_entries = 0
         self._write_host_row = False
         self.pulse += 1

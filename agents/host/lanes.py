@@ -18,6 +18,7 @@ from agents.host.fetching import Record
 from agents.host.fold import Fold
 from agents.host.lane import Flow, Lane, LaneOptions
 from agents.host.observer import HostObserver, SilentObserver
+from agents.host.pace import Pace
 from agents.host.process import Refusal, fatal
 from agents.host.transactions import is_fenced
 from agents.host.watchdog import Vital
@@ -72,6 +73,7 @@ class Lanes:
         self._kafka = kafka
         self._topics = topics
         self._topology: Topology | None = None
+        self._pace: Pace | None = None
         self._flow = flow
         self._options = options or LaneOptions()
         self._observer = observer or SilentObserver()
@@ -90,6 +92,7 @@ class Lanes:
     def start(self, topology: Topology) -> None:
         """Begin: from now on assignments open lanes. `topology` comes from `checks.topology_of`."""
         self._topology = topology
+        self._pace = Pace.of_running_loop(self._options.linger_s, self._options.longest_linger_s)
         self._monitor = self._spawn(self._watch_positions(), "lane-positions")
 
     @property
@@ -165,7 +168,7 @@ class Lanes:
     async def _open(self, partition: int) -> None:
         if partition in self._closing:
             await asyncio.wait([self._closing[partition]])
-        if self._topology is None:
+        if self._topology is None or self._pace is None:
             raise RuntimeError("lanes are assigned before they were started")
         timer = self._fenced.pop(partition, None)
         if timer is not None:
@@ -180,6 +183,7 @@ class Lanes:
             topology=self._topology,
             flow=self._flow,
             options=self._options,
+            pace=self._pace,
             observer=self._observer,
             failpoint=self._failpoint,
             ended=self._ended,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from agents.host import pace
 from agents.host.checks import LaneTopics, topology_of
 from agents.host.chunks import ChunkApp, JournalFlow, chunk_topic, chunks
 from agents.host.clients import KafkaSettings
@@ -96,7 +97,7 @@ def run_apps(*apps: ChunkApp) -> NoReturn:
     crashes.
     """
     tune_collector()
-    sys.exit(asyncio.run(serve(*apps)))
+    sys.exit(pace.run(serve(*apps)))
 
 
 def tune_collector() -> None:

@@ -22,6 +22,7 @@ from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, Message
 from agents.host.lane import Lane, LaneOptions
 from agents.host.observer import SilentObserver
+from agents.host.pace import Pace
 from agents.host.recovery import Recovered
 from agents.host.transactions import is_fenced
 from agents.ingest.intake import Intake, Unit
@@ -182,7 +183,8 @@ class Worker:
                     topics=TOPICS,
                     topology=Topology(self.cluster.partitions),
                     flow=self,
-                    options=LaneOptions(linger_s=0.0, idle_s=3_600.0, unit_records=30),
+                    options=LaneOptions(linger_s=0.0, quiet_linger_s=0.0, idle_s=3_600.0, unit_records=30),
+                    pace=Pace(0.0, 0.0, None, 0.0),
                     observer=SilentObserver(),
                     failpoint=None,
                     ended=self._ended,

@@ -16,6 +16,7 @@ from agents.host.clients import KafkaSettings
 from agents.host.fetching import Record
 from agents.host.lane import Lane, LaneOptions
 from agents.host.observer import SilentObserver
+from agents.host.pace import Pace
 from benchmarks.pair_job import PairFold
 from benchmarks.pair_worker import pair_topics
 
@@ -104,6 +105,7 @@ class Bench:
             topology=TOPOLOGY,
             flow=self.flow,
             options=options or LaneOptions(),
+            pace=Pace((options or LaneOptions()).linger_s, 0.0, None, 0.0),
             observer=self.counter,
             failpoint=None,
             ended=end,

@@ -33,18 +33,45 @@ def test_entries_in_order_become_rows_messages_and_a_position(embedded: Embedded
     run(embedded, test)
 
 
-def test_what_comes_after_a_silence_is_committed_at_once_and_what_comes_soon_after_that_waits(
+def test_a_decision_after_a_silence_is_committed_at_once_and_one_soon_after_that_waits(
     embedded: EmbeddedBroker,
 ) -> None:
     async def test(bench: Bench) -> None:
-        lane = await bench.opened(options=LaneOptions(linger_s=3_600.0))
-        lane.deliver(fed([0, 1]))
+        lane = await bench.opened(options=LaneOptions(linger_s=3_600.0, quiet_linger_s=7_200.0))
+        lane.deliver(fed([0, 1], stars=1))
         await bench.until(lambda: lane.durable == 1)
-        lane.deliver(fed([2]))
+        lane.deliver(fed([2], stars=1))
         await bench.until(lambda: lane.applied == 2)
-        lane.deliver(fed([3]))
+        lane.deliver(fed([3], stars=1))
         await bench.until(lambda: lane.applied == 3)
         await lane.close()
+        assert [entries for entries, _, _ in bench.counter.commits] == [2]
+
+    run(embedded, test)
+
+
+def test_facts_wait_together_until_one_of_them_brings_a_decision(embedded: EmbeddedBroker) -> None:
+    async def test(bench: Bench) -> None:
+        lane = await bench.opened(options=LaneOptions(quiet_linger_s=3_600.0))
+        for offset in range(4):
+            lane.deliver(fed([offset]))
+        await bench.until(lambda: lane.applied == 3)
+        assert lane.durable == -1
+        lane.deliver(fed([4], stars=1))
+        await bench.until(lambda: lane.durable == 4)
+        assert [entries for entries, _, _ in bench.counter.commits] == [5]
+
+    run(embedded, test)
+
+
+def test_facts_without_decisions_are_committed_soon_as_well(embedded: EmbeddedBroker) -> None:
+    async def test(bench: Bench) -> None:
+        lane = await bench.opened(options=LaneOptions(quiet_linger_s=0.3))
+        lane.deliver(fed([0]))
+        await bench.until(lambda: lane.applied == 0)
+        lane.deliver(fed([1]))
+        # The wait counts from the first of them; the commit before does not matter.
+        await bench.until(lambda: lane.durable == 1)
         assert [entries for entries, _, _ in bench.counter.commits] == [2]
 
     run(embedded, test)
@@ -53,10 +80,10 @@ def test_what_comes_after_a_silence_is_committed_at_once_and_what_comes_soon_aft
 def test_one_linger_makes_one_transaction_of_what_came_within_it(embedded: EmbeddedBroker) -> None:
     async def test(bench: Bench) -> None:
         lane = await bench.opened(options=LaneOptions(linger_s=2.0))
-        lane.deliver(fed([0]))
+        lane.deliver(fed([0], stars=1))
         await bench.until(lambda: lane.durable == 0)
         for offset in range(1, 5):
-            lane.deliver(fed([offset]))
+            lane.deliver(fed([offset], stars=1))
             await asyncio.sleep(0)
         await bench.until(lambda: lane.durable == 4)
         assert [entries for entries, _, _ in bench.counter.commits] == [1, 4]
