@@ -55,7 +55,7 @@ bench-quick: venv ## The same with small loads, in about two minutes; only shown
 bench-peers: venv ## The pair job on Faust, Quix, Bytewax, Kafka Streams, Flink and our host; half an hour, needs Maven and a JDK
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
-bench-growth: venv ## What a fact costs as pairs, programs, partitions and workers grow; 25 minutes
+bench-growth: venv ## What a fact costs as pairs, programs, partitions and workers grow; three quarters of an hour
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
 profiles: venv ## Where the time goes, by cProfile

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import backtest, backtest_memory, by_rule, engine, host, ingest, live, memory
+from benchmarks import backtest, by_rule, engine, host, ingest, live, memory
 from benchmarks.harness.results import Part
 from benchmarks.harness.session import Session, say
 
@@ -22,7 +22,6 @@ PARTS: Final[dict[str, Callable[[Session], Part]]] = {
     "ingest": ingest.run,
     "live": live.run,
     "backtest": backtest.run,
-    "backtest-memory": backtest_memory.run,
     "rules": by_rule.run,
     "memory": memory.run,
 }

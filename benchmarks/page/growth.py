@@ -57,6 +57,8 @@ def section(results: Results) -> Iterator[str]:
         yield from _launch(part)
     if part := growth.get("backlog"):
         yield from _backlog(part, results["live"].get("drain"))
+    if part := growth.get("backtest-memory"):
+        yield from _backtest_memory(part)
 
 
 def _axis(axis: Axis, part: Part, further: Part | None) -> Iterator[str]:
@@ -125,4 +127,19 @@ def _backlog(part: Part, drained: Part | None) -> Iterator[str]:
             f"(D = {number(speed)}) that is {number(facts / (speed - rate))} s here, without starting up; measured were {number(taken)}. For 24 h at "
             f"1,000 a second it is {number(86_400_000 / (speed - 1_000) / 3_600)} hours: computed, not measured.\n"
         )
+    yield f"- {when(part)}\n"
+
+
+def _backtest_memory(part: Part) -> Iterator[str]:
+    yield (
+        "### Memory of a backtest\n\nOne process; an eighth of all pairs, one partition, is in memory at a time, and an episode for each "
+        "intervention so far.\n"
+    )
+    yield table(
+        ("recording", "entries", "peak, MB", "of it before the first entry, MB", "runs"),
+        [
+            (case, *(spread(part, case, name) for name in ("entries", "peak_mb", "base_mb")), runs(part, case))
+            for case in part.cases()
+        ],
+    )
     yield f"- {when(part)}\n"
