@@ -7,7 +7,7 @@ Rules read through a view and never write; folds write records through it and sa
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from streams.calendar import FOREVER, Calendar, Interval, calendar_of, day_date, union
+from streams.calendar import FOREVER, Calendar, Interval, calendar_of, union
 from streams.clock import DAY_MS, FACT_TOPICS
 from streams.state.episode import CODES, Episode
 from streams.state.history import PAGE_BYTES, Page, has_digest, page_key
@@ -19,6 +19,7 @@ from streams.state.record import HOUSEKEEPING, Record
 from streams.state.source import SourceState
 from streams.state.table import pair_key, participant_key, program_key, source_key, subject_of, tally_key
 from streams.state.tally import KEPT_ANSWER_DAYS, Tally
+from streams.zones import day_date
 
 #: Inbound topics in the order in which stored references number them: append, never renumber.
 TOPICS: Final = (

@@ -1,7 +1,7 @@
 """Event-time windows, all half-open `[start, end)`, and the day buckets that they are sums of.
 
 A fact belongs to the bucket of its own event time, whenever it arrives, so a late fact lands where it belongs and a
-replay fills the same buckets. Buckets are local days, numbered from 1970-01-01 (`streams.calendar`); a window over
+replay fills the same buckets. Buckets are local days, numbered from 1970-01-01 (`streams.zones`); a window over
 days is a sum of them. Windows over instants tile the whole axis from an origin, before it as well as after.
 """
 

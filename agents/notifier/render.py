@@ -17,9 +17,9 @@ from agents.notifier.parcel import Parcel
 from agents.notifier.texts import Texts, texts
 from schemas.base import parse_instant, to_ms
 from schemas.outbound import Intervention
-from streams.calendar import zone
 from streams.delivery.case import CLOSED, Message, Section
 from streams.delivery.people import RANK, Recipient
+from streams.zones import zone
 
 SHOWN: Final = 5
 """How many of one kind a message spells out."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import insort
 
-from streams.calendar import Zone
 from streams.delivery.people import Recipient
+from streams.zones import Zone
 
 _KEPT_DAYS = 8
 

@@ -14,7 +14,6 @@ from datetime import date
 from typing import Final
 
 from schemas.outbound import Intervention
-from streams.calendar import Zone, day_number, zone
 from streams.delivery.budget import Spent
 from streams.delivery.case import ANSWERED, NEVER, Book, Case, Told
 from streams.delivery.digest import next_digest_ms
@@ -23,6 +22,7 @@ from streams.delivery.people import Directory, Line, Recipient, Way
 from streams.delivery.policy import Policy
 from streams.delivery.quiet_hours import quiet_until
 from streams.delivery.routing import Routed, route
+from streams.zones import Zone, day_number, zone
 
 
 class Desk:

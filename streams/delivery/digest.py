@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.ids import digest_id
-from streams.calendar import Zone, day_date
 from streams.delivery.people import Recipient
+from streams.zones import Zone, day_date
 
 _MOST_DAYS = 15  # a week has a digest day, and a skipped local day may cost one
 

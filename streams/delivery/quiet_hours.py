@@ -6,7 +6,7 @@ its end. So when clocks go back over the end, morning comes once; when they jump
 
 from __future__ import annotations
 
-from streams.calendar import Zone
+from streams.zones import Zone
 
 Quiet = tuple[int, int]
 """From and to, in minutes after local midnight; the end belongs to the next day when it is not after the start."""

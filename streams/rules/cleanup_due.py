@@ -22,7 +22,7 @@ from typing import Final, Literal, NamedTuple
 from pydantic import Field
 
 import schemas.facts as f
-from streams.calendar import Calendar, day_date, day_number
+from streams.calendar import Calendar
 from streams.clock import DAY_MS
 from streams.detectors.rate import Event
 from streams.rule import Account, Action, Duration, Moment, Rule, RuleParams, Rung, Severity, Subject, Verdict
@@ -31,6 +31,7 @@ from streams.state.episode import Evidence
 from streams.state.participant import ParticipantPhase, ParticipantState
 from streams.state.program import ProgramState
 from streams.view import View
+from streams.zones import day_date, day_number
 
 #: People named in one record; a record carries at most 20 items of evidence.
 NAMED: Final = 17

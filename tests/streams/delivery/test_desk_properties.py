@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from schemas.deliveries import DeliveryRecorded
 from schemas.outbound import Intervention
-from streams.calendar import zone
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.delivery.case import Message
 from streams.delivery.entries import entry_of
 from streams.delivery.policy import Policy
 from streams.delivery.quiet_hours import quiet_until
 from streams.delivery.sending import Failed, Retry, due_lines
+from streams.zones import zone
 from tests.streams.delivery.harness import ANNA, BOB, HOOK, OPS, SAFE, World, record
 
 SEVERITIES = ("info", "notice", "warning", "high", "critical")

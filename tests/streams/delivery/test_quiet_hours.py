@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.calendar import Zone, zone
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.delivery.digest import name_digest, next_digest_ms
 from streams.delivery.people import Recipient
 from streams.delivery.quiet_hours import quiet_until
+from streams.zones import Zone, zone
 
 FROM = datetime(2020, 1, 1, tzinfo=UTC)
 YEARS = 10

@@ -11,7 +11,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from streams.calendar import WEEK_MS, Calendar, calendar_of, day_date
+from streams.calendar import WEEK_MS, Calendar, calendar_of
 from streams.clock import DAY_MS
 from streams.detectors.rate import (
     Alarm,
@@ -26,6 +26,7 @@ from streams.detectors.rate import (
     survey_sent,
 )
 from streams.detectors.rate.baseline import lower_cusum
+from streams.zones import day_date
 
 #: Monday 2024-01-01, 00:00 UTC.
 START_MS = 1_704_067_200_000

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.calendar import calendar_of, day_date, day_number
+from streams.calendar import calendar_of
 from streams.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.detectors.rate import Alarm, Event, RateParams, relearn, set_pairs, start, submit
+from streams.zones import day_date, day_number
 
 REVIEWS = Path(__file__).parents[4] / ".." / "shared" / "data" / "airbnb_albany" / "reviews.csv"
 
