@@ -278,7 +278,8 @@ class Engine:
             if now_ms // DAY_MS != clock.now_ms // DAY_MS:
                 self.state.seen.expire(now_ms // DAY_MS)
             clock.now_ms = now_ms
-        return not self.state.has_due_timer() or self._finish_due_work()
+        timers = self.state.timers
+        return not timers or timers[0][0] > clock.now_ms or self._finish_due_work()
 
     def _finish_due_work(self) -> bool:
         """Finish sweeps in progress, then fire due timers, which may start another; False when cut."""
@@ -319,7 +320,8 @@ class Engine:
                 judging.act(view, touched, moment)
             else:
                 judging.judge_touched(view, kind, touched, moment)
-            judging.follow_up(moment)
+            if judging.heard:
+                judging.follow_up(moment)
         if touched.everybody and view.program.active_pairs:
             self.state.add_sweep(Sweep(view.program_id, arrived_ms, now_ms, "", [], ref=ref))
 

@@ -46,7 +46,7 @@ _ABSENCE: Final = tuple(rule.code for rule in RULES if rule.is_absence)
 class Judging:
     """Rule sets in force, views of programs and the decisions not handed over yet, of one journal partition."""
 
-    __slots__ = ("_begun", "_heard", "_readers", "fixed", "out", "rulesets", "state", "views")
+    __slots__ = ("_begun", "_readers", "fixed", "heard", "out", "rulesets", "state", "views")
 
     def __init__(self, state: Partition, fixed: RuleSet | None) -> None:
         self.state = state
@@ -59,7 +59,7 @@ class Judging:
         #: where the decisions of this occasion begin in `out`
         self._begun = 0
         #: whose episodes changed in this occasion, where that concerns other rules: rule, record's key, the record
-        self._heard: list[tuple[Rule, View, bytes, Record]] = []
+        self.heard: list[tuple[Rule, View, bytes, Record]] = []
 
     def view(self, program_id: str) -> View:
         """The view of a program, made once and kept while records stay hot."""
@@ -195,7 +195,7 @@ class Judging:
     def _hear(self, rule: Rule, view: View, key: bytes, record: Record) -> None:
         """An episode changed: remember it for `follow_up` when that concerns other rules."""
         if rule.inhibits or _LISTENERS.get(rule.id):
-            self._heard.append((rule, view, key, record))
+            self.heard.append((rule, view, key, record))
 
     def judge_record(
         self,
@@ -270,12 +270,12 @@ class Judging:
     def follow_up(self, moment: Moment) -> None:
         """Ask those who listen to what changed in this occasion (what they say may be listened to in turn), then
         withhold and wake what open and closed inhibitors do."""
-        if not self._heard:
+        if not self.heard:
             return
         asked = Moment(moment.at_ms, moment.now_ms, ref=moment.ref)
         inhibitors: list[tuple[Rule, View, bytes, Record]] = []
-        while self._heard:
-            heard = self._heard.pop(0)
+        while self.heard:
+            heard = self.heard.pop(0)
             rule, view, key, record = heard
             if rule.inhibits and not any(each[0] is rule and each[2] == key for each in inhibitors):
                 inhibitors.append(heard)

@@ -35,7 +35,8 @@ def wake(judging: Judging, due_ms: int, key: bytes, record: Record) -> None:
             judging.live_on(view, key, record, Moment(due, due))
         elif (rule := rule_of(code, view)) is not None and (record.episodes or not rule.is_idle(record, None)):
             judging.judge_record(rule, view, key, record, Moment(due, due))
-    judging.follow_up(Moment(due_ms, due_ms))
+    if judging.heard:
+        judging.follow_up(Moment(due_ms, due_ms))
     judging.state.rearm(key, record)
 
 

@@ -69,7 +69,8 @@ class Tally(Record, kw_only=True):
     def days(self, first_day: int, end_day: int) -> list[int]:
         """List the days in `[first_day, end_day)` that have an entry, oldest first."""
         offsets = self.cells[:: self.width + 1]
-        return [self.base + offset for offset in offsets if first_day <= self.base + offset < end_day]
+        found = offsets[bisect_left(offsets, first_day - self.base) : bisect_left(offsets, end_day - self.base)]
+        return [self.base + offset for offset in found]
 
     def oldest(self, first_day: int) -> int | None:
         """Name the oldest day from `first_day` on that has an entry, None when there is none."""
