@@ -109,14 +109,15 @@ def redrive(
         raise click.ClickException(f"Only {len(found)} of {len(named)} dead letters are there; nothing was sent.")
     # A crash may have written one twice: what it came from is what it is.
     once = list({(one.said.topic, one.said.partition, one.said.offset): one for one in found}.values())
+    what = "1 record" if len(once) == 1 else f"{len(once):,} records"
     if once and not yes:
-        click.confirm(f"Send {len(once):,} records to {settings.brokers} again?", abort=True, err=True)
+        click.confirm(f"Send {what} to {settings.brokers} again?", abort=True, err=True)
     with failures(settings):
         _send(settings, once)
     if as_json:
         print_json({"redriven": len(once)})
     else:
-        click.echo(f"Sent {len(once):,} records again.")
+        click.echo(f"Sent {what} again.")
 
 
 def _parse(where: str) -> tuple[int, int]:

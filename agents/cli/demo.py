@@ -48,7 +48,7 @@ def command(keep: bool) -> None:
         with screen:
             demo.start()
             result = demo.feed(_facts())
-        _tell(console, result, files)
+        _tell(console, result, files, is_kept=keep)
         if keep:
             _tell_kept(console, demo)
             demo.wait()
@@ -74,7 +74,7 @@ def _facts() -> Sequence[Any]:
     return list(facts.facts(datetime.now(UTC), facts.DEMO_PAIRS))
 
 
-def _tell(console: Any, result: Result, files: Files) -> None:
+def _tell(console: Any, result: Result, files: Files, *, is_kept: bool) -> None:
     from agents.demo.screen import counts_table
 
     opened = sum(count for (_, change), count in result.counts.items() if change == "opened")
@@ -90,12 +90,14 @@ def _tell(console: Any, result: Result, files: Files) -> None:
     console.print(f"  {recording}  the journal, {result.entries:,} entries", highlight=False, soft_wrap=True)
     console.print(f"  {interventions}  every intervention record, one a line", highlight=False, soft_wrap=True)
     console.print("\nWhat to try next", style="bold")
-    for line, about in (
+    ideas = [
         (f"head -1 {interventions} | python3 -m json.tool", "look at one"),
         (f"{ebb} backtest {recording} --out {out}", "the same again from the recording,"),
         (f"cmp {interventions} {out}/interventions.jsonl", "byte for byte"),
-        (f"{ebb} demo --keep", "leave it running, and look at its metrics"),
-    ):
+    ]
+    if not is_kept:
+        ideas.append((f"{ebb} demo --keep", "leave it running, and look at its metrics"))
+    for line, about in ideas:
         console.print(f"  {line}", style="bold", highlight=False, markup=False, soft_wrap=True)  # to be pasted
         console.print(f"      {about}", highlight=False)
 
