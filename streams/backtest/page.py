@@ -118,8 +118,8 @@ def many(count: int, noun: str) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Text in which a name breaks at its joints, and not in the middle of a word, where a column is narrow."""
-    return _JOINT.sub("<wbr>", escape(text))
+    """Text; a name breaks at its joints, and not in the middle of a word, where its column is narrow."""
+    return escape(text) if " " in text else _JOINT.sub("<wbr>", escape(text))
 
 
 def _cell(column: Column) -> str:
