@@ -74,4 +74,4 @@ class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
         self.episodes = [each for each in self.episodes if (each.rule, each.member) != (rule, member)]
 
     def next_due_ms(self) -> int:
-        return min(self.timers.values(), default=NEVER)
+        return min(self.timers.values()) if self.timers else NEVER
