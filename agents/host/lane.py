@@ -74,7 +74,7 @@ class LaneOptions:
 
     linger_s: float = 0.010
     quiet_linger_s: float = 0.25
-    longest_linger_s: float = 1.0
+    longest_linger_s: float = 2.0
     unit_records: int = 20_000
     idle_s: float = 5.0
     transaction_timeout_s: float = 10.0

@@ -26,7 +26,7 @@ _SETTLE_S: Final = 3.0
 """After each has its partitions: what a last rebalance may take."""
 _TIMEOUT_S: Final = 180.0
 _FRESH_MS: Final = 1_500.0
-"""What comes out no older than this is not behind: a worker that is behind commits once a second."""
+"""What comes out no older than this is not behind."""
 _FACTS_A_SECOND: Final = 1_000
 
 
