@@ -38,6 +38,7 @@ from yarl import URL
 
 from agents.host.clients import KafkaSettings
 from agents.host.fetching import ChunkThread, Record, Records
+from agents.host.pace import pace_of_running_loop
 
 Result = TypeVar("Result")
 _NOBODY = TP("", -1)  # keeps the set of wanted partitions from running empty, which aiokafka would read as "all"
@@ -74,6 +75,10 @@ class ChunkConsumer(driver.Consumer):
         if self.flow_active and not self._get_active_partitions():
             await self.sleep(IDLE_POLL_S)  # nothing assigned; stock sleeps a second, which every start would pay
             return
+        pace = pace_of_running_loop()
+        pace.look(asyncio.get_running_loop().time())
+        if pace.fetch_s:
+            await asyncio.sleep(pace.fetch_s)  # fewer, larger chunks: each costs the same whatever it holds
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:

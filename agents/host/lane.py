@@ -61,10 +61,10 @@ class LaneOptions:
     """How a lane works.
 
     Args:
-        linger_s: how long after a commit the next one waits for more, when it brings interventions and there is time
-            (`agents.host.pace`). What comes after a longer silence is committed at once.
-        quiet_linger_s: how long a unit waits for more that brings no interventions: nobody waits for it.
-        longest_linger_s: the longest of either, when there is more to do than time.
+        linger_s: how long after a commit the next one waits for more, when it brings interventions. What comes after a
+            longer silence is committed at once.
+        quiet_linger_s: how long a unit waits for more that brings no interventions: nobody waits for it. Either is
+            longer when there is more to do than time (`agents.host.pace`).
         unit_records: a unit is committed once this many records and interventions are pending.
         idle_s: a lane that is behind and hears nothing this long seeks again, in case a chunk was lost on the way.
         transaction_timeout_s: after this the broker aborts a transaction whose owner is gone; readers wait no longer.
@@ -74,7 +74,6 @@ class LaneOptions:
 
     linger_s: float = 0.010
     quiet_linger_s: float = 0.25
-    longest_linger_s: float = 2.0
     unit_records: int = 20_000
     idle_s: float = 5.0
     transaction_timeout_s: float = 10.0
@@ -257,10 +256,10 @@ class Lane:
 
     def _deadline(self, started: float) -> float:
         """When a unit is committed that was begun at `started`, though little is pending."""
-        linger_s = self._pace.linger_s
+        options, wait_s = self._options, self._pace.wait_s
         if self._fold.has_interventions():
-            return self._committed_at + linger_s
-        return started + max(linger_s, self._options.quiet_linger_s)
+            return self._committed_at + max(options.linger_s, wait_s)
+        return started + max(options.quiet_linger_s, wait_s)
 
     async def _wait_for_more(self, seconds: float) -> bool:
         """Wait for a chunk; when a commit is sure to follow soon, the coordinator is told of it meanwhile."""

@@ -18,7 +18,7 @@ from agents.host.fetching import Record
 from agents.host.fold import Fold
 from agents.host.lane import Flow, Lane, LaneOptions
 from agents.host.observer import HostObserver, SilentObserver
-from agents.host.pace import Pace
+from agents.host.pace import Pace, pace_of_running_loop
 from agents.host.process import Refusal, fatal
 from agents.host.transactions import is_fenced
 from agents.host.watchdog import Vital
@@ -92,7 +92,7 @@ class Lanes:
     def start(self, topology: Topology) -> None:
         """Begin: from now on assignments open lanes. `topology` comes from `checks.topology_of`."""
         self._topology = topology
-        self._pace = Pace.of_running_loop(self._options.linger_s, self._options.longest_linger_s)
+        self._pace = pace_of_running_loop()
         self._monitor = self._spawn(self._watch_positions(), "lane-positions")
 
     @property

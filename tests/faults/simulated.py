@@ -184,7 +184,7 @@ class Worker:
                     topology=Topology(self.cluster.partitions),
                     flow=self,
                     options=LaneOptions(linger_s=0.0, quiet_linger_s=0.0, idle_s=3_600.0, unit_records=30),
-                    pace=Pace(0.0, 0.0, None, 0.0),
+                    pace=Pace(),
                     observer=SilentObserver(),
                     failpoint=None,
                     ended=self._ended,

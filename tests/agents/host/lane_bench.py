@@ -105,7 +105,7 @@ class Bench:
             topology=TOPOLOGY,
             flow=self.flow,
             options=options or LaneOptions(),
-            pace=Pace((options or LaneOptions()).linger_s, 0.0, None, 0.0),
+            pace=Pace(),
             observer=self.counter,
             failpoint=None,
             ended=end,
