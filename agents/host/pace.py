@@ -4,9 +4,9 @@ A fetch or a commit costs the same whether it holds one fact or a thousand. Whil
 waits. When it has none, each wait becomes a little longer, so that there are fewer of them, until there is time to
 spare again, or until the wait is `MOST_S`: that is how a worker catches up.
 
-What tells is the time to spare: the share of time in which the event loop had nothing to do, or that the process left of
-one CPU, whichever is less. Neither would do alone. On a machine that others use, a process with more work than it can do
-gets less than a CPU; and while a consumer's thread works the loop has nothing to do, but could not do it either.
+What tells is the time to spare: the share of time in which the event loop had nothing to do, or that the process left
+of one CPU, whichever is less. Neither would do alone. On a machine that others use, a process with more work than it
+can do gets less than a CPU; and while a consumer's thread works the loop has nothing to do, but could not do it either.
 """
 
 from __future__ import annotations

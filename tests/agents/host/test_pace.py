@@ -54,7 +54,7 @@ def test_a_loop_that_waits_for_its_own_threads_has_no_time_to_spare() -> None:
 
 
 def test_the_wait_settles_where_commits_leave_time_to_spare() -> None:
-    """Facts take 60 % of the time and each commit takes 3 ms in each of 8 lanes: with 60 ms there would be none left."""
+    """Facts take 60 % of the time, each commit 3 ms in each of 8 lanes: waiting 60 ms would leave none."""
     load = Load()
     for _ in range(400):
         busy = 0.6 + 8 * 0.003 / max(load.pace.wait_s, 0.010)
