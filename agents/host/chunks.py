@@ -44,6 +44,7 @@ Result = TypeVar("Result")
 _NOBODY = TP("", -1)  # keeps the set of wanted partitions from running empty, which aiokafka would read as "all"
 CALL_TIMEOUT_S = 30.0
 IDLE_POLL_S = 0.05
+SMALL_CHUNK = 100  # records, on average of a poll: then the next may wait where there is no time to spare
 
 
 class Chunk(NamedTuple):
@@ -65,6 +66,7 @@ class ChunkConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._held: set[TP] = set()
         self._wanted: set[TP] = {_NOBODY}
+        self._are_small = False
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         thread = ChunkThread(self, loop=self.loop, beacon=self.beacon)
@@ -77,7 +79,7 @@ class ChunkConsumer(driver.Consumer):
             return
         pace = pace_of_running_loop()
         pace.look(asyncio.get_running_loop().time())
-        if pace.fetch_s:
+        if pace.fetch_s and self._are_small:
             await asyncio.sleep(pace.fetch_s)  # fewer, larger chunks: each costs the same whatever it holds
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
@@ -89,6 +91,7 @@ class ChunkConsumer(driver.Consumer):
             except Exception as error:  # noqa: BLE001  (as stock: a rebalance is under way, its end seeks again)
                 self.log.warning("seek while the flow is stopped: %r", error)
             return
+        self._are_small = sum(map(len, records.values())) < SMALL_CHUNK * len(records)
         for fetched, batch in records.items():
             if not batch or not self.flow_active or self.app.consumer_generation_id != generation:
                 continue
