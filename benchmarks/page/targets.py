@@ -34,8 +34,8 @@ class Target(NamedTuple):
 
 
 _WAITING: Final = (
-    "small commits take nearly the whole CPU of the worker, also where few facts come (CPU a fact in the table below); "
-    "beyond that two hops, each with a linger, and a commit that readers wait for."
+    "a fact costs twice the CPU it costs in a backlog (table below), because many small chunks pass through two consumers; "
+    "with no time to spare the worker gathers, and what comes is older for it."
 )
 TARGETS: Final = (
     Target("engine, all rules, exactly once", "live", "engine", "engine", "rate", 50_000, "facts/s", profile="engine"),
