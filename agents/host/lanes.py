@@ -18,7 +18,7 @@ from agents.host.fetching import Record
 from agents.host.fold import Fold
 from agents.host.lane import Flow, Lane, LaneOptions
 from agents.host.observer import HostObserver, SilentObserver
-from agents.host.pace import Pace, pace_of_running_loop
+from agents.host.pace import pace_of_running_loop
 from agents.host.process import Refusal, fatal
 from agents.host.transactions import is_fenced
 from agents.host.watchdog import Vital
@@ -73,7 +73,6 @@ class Lanes:
         self._kafka = kafka
         self._topics = topics
         self._topology: Topology | None = None
-        self._pace: Pace | None = None
         self._flow = flow
         self._options = options or LaneOptions()
         self._observer = observer or SilentObserver()
@@ -92,7 +91,6 @@ class Lanes:
     def start(self, topology: Topology) -> None:
         """Begin: from now on assignments open lanes. `topology` comes from `checks.topology_of`."""
         self._topology = topology
-        self._pace = pace_of_running_loop()
         self._monitor = self._spawn(self._watch_positions(), "lane-positions")
 
     @property
@@ -168,7 +166,7 @@ class Lanes:
     async def _open(self, partition: int) -> None:
         if partition in self._closing:
             await asyncio.wait([self._closing[partition]])
-        if self._topology is None or self._pace is None:
+        if self._topology is None:
             raise RuntimeError("lanes are assigned before they were started")
         timer = self._fenced.pop(partition, None)
         if timer is not None:
@@ -183,7 +181,7 @@ class Lanes:
             topology=self._topology,
             flow=self._flow,
             options=self._options,
-            pace=self._pace,
+            pace=pace_of_running_loop(),
             observer=self._observer,
             failpoint=self._failpoint,
             ended=self._ended,
