@@ -129,8 +129,7 @@ class Engine:
         """Apply one decoded entry."""
         self._budget = SLICE
         state = self.state
-        timers = state.timers
-        if (state.sweeps or (timers and timers[0][0] <= state.clock.now_ms)) and not self._finish_due_work():
+        if (state.sweeps or state.timers.next_ms <= state.clock.now_ms) and not self._finish_due_work():
             return False
         if not state.midway:
             if not _STEPS[type(entry)](self, entry):
@@ -278,8 +277,7 @@ class Engine:
             if now_ms // DAY_MS != clock.now_ms // DAY_MS:
                 self.state.seen.expire(now_ms // DAY_MS)
             clock.now_ms = now_ms
-        timers = self.state.timers
-        return not timers or timers[0][0] > clock.now_ms or self._finish_due_work()
+        return self.state.timers.next_ms > clock.now_ms or self._finish_due_work()
 
     def _finish_due_work(self) -> bool:
         """Finish sweeps in progress, then fire due timers, which may start another; False when cut."""
@@ -291,7 +289,7 @@ class Engine:
                     return False
                 del state.sweeps[0]
                 state.touch_sweep()
-            elif state.has_due_timer():
+            elif state.timers.next_ms <= state.clock.now_ms:
                 if self._budget <= 0:
                     return False
                 popped = state.pop_timer()

@@ -20,7 +20,7 @@ from streams.judging import EVERYWHERE
 from streams.lifecycle import Decision
 from streams.partitioner import partition_for
 from streams.ruleset import RuleSet, RulesetError
-from streams.state.record import NEVER
+from streams.state.timers import NOTHING_DUE
 
 #: of the journal, when there is none to tell
 PARTITIONS: Final = 8
@@ -57,7 +57,7 @@ class FactReplay:
         self.outcomes = [Outcomes() for _ in range(partitions)]
         self._fixed = fixed
         self._engines = [Engine(fixed=fixed, partition=number) for number in range(partitions)]
-        self._soonest: int | None = None
+        self._soonest = NOTHING_DUE
         self._now_ms = -1
         start = fixed if fixed is not None else ruleset.shipped()
         self._words: dict[str, Mapping[str, Mapping[str, list[str]]]] = {EVERYWHERE: start.words}
@@ -75,7 +75,7 @@ class FactReplay:
         if now_ms < self._now_ms:
             raise ValueError("lines must come in the order of their arrival")
         self._now_ms = now_ms
-        if self._soonest is not None and self._soonest <= now_ms:
+        if self._soonest <= now_ms:
             self._fire(now_ms)
         if arrival.topic == CLOCK or (self._own is not None and not self._owns(arrival)):
             return None
@@ -122,10 +122,9 @@ class FactReplay:
         return total
 
     def _fire(self, now_ms: int) -> None:
-        self._soonest = None
+        self._soonest = NOTHING_DUE
         for engine in self._engines:
-            due = engine.state.next_timer()
-            if due != NEVER and due <= now_ms:
+            if engine.state.timers.next_ms <= now_ms:
                 move(engine, now_ms)
             self._expect(engine)
 
@@ -157,9 +156,7 @@ class FactReplay:
         self._expect(engine)
 
     def _expect(self, engine: Engine) -> None:
-        due = engine.state.next_timer()
-        if due != NEVER and (self._soonest is None or due < self._soonest):
-            self._soonest = due
+        self._soonest = min(self._soonest, engine.state.timers.next_ms)
 
     def _activate(self, fact: RulesetActivated, now_ms: int) -> Rejected | None:
         try:

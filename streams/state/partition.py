@@ -7,7 +7,6 @@ far a source has been read, in time and in offsets), `ruleset/<scope>`, `sweep`,
 `erased/<fingerprint>`.
 """
 
-import heapq
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
@@ -20,6 +19,7 @@ from streams.state.episode import FactRef
 from streams.state.record import NEVER, VERSION, Record
 from streams.state.seen import Seen
 from streams.state.table import NewerStateError, Table, is_record
+from streams.state.timers import Timers
 
 POSITION_KEY: Final = b"\x00position"
 _SOURCES_KEY: Final = b"\x00sources"
@@ -102,8 +102,8 @@ class Partition:
         self.erased: set[int] = set()
         #: highest source offset applied, per (topic, partition): what is not above it is a repeat by ingest
         self.marks: dict[tuple[str, int], int] = {}
-        #: (due instant, record key): one live entry per record, see `Record.armed_ms`
-        self.timers: list[tuple[int, bytes]] = []
+        #: one live entry per record, see `Record.armed_ms`
+        self.timers = Timers()
         #: what happened since the start of this process, for metrics and summaries; not stored
         self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self._dirty_sources: dict[tuple[str, int], None] = {}
@@ -112,23 +112,15 @@ class Partition:
     # -- timers
 
     def rearm(self, key: bytes, record: Record) -> None:
-        """Make sure the heap wakes this record no later than its earliest timer."""
+        """Make sure this record is woken no later than its earliest timer."""
         due = record.next_due_ms()
         if due != NEVER and (record.armed_ms == NEVER or due < record.armed_ms):
             record.armed_ms = due
-            heapq.heappush(self.timers, (due, key))
-
-    def has_due_timer(self) -> bool:
-        """Whether the clock has passed an entry of the heap."""
-        return bool(self.timers) and self.timers[0][0] <= self.clock.now_ms
-
-    def next_timer(self) -> int:
-        """Instant of the earliest heap entry, `NEVER` when there is none. It may be stale."""
-        return self.timers[0][0] if self.timers else NEVER
+            self.timers.push(due, key)
 
     def pop_timer(self) -> tuple[int, bytes, Record] | None:
-        """Take the earliest heap entry; None when it was stale (its record is gone, or wakes at another instant)."""
-        due, key = heapq.heappop(self.timers)
+        """Take the earliest timer; None when it was stale (its record is gone, or wakes at another instant)."""
+        due, key = self.timers.pop()
         record = self.table.get(key)
         if record is None or record.armed_ms != due:
             return None
@@ -239,10 +231,9 @@ class Partition:
         self.seen.restore(chunks)
         for key, head in self.table.restored():
             if head.armed_ms != NEVER:
-                self.timers.append((head.armed_ms, key))
+                self.timers.push(head.armed_ms, key)
             for intervention_id in head.open_ids():
                 self.interventions[intervention_id] = key
-        heapq.heapify(self.timers)
 
     def _restore_own(self, key: bytes, row: list[Any]) -> None:
         version, *values = row

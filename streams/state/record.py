@@ -50,8 +50,8 @@ class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     Records, and all that stands in them, are hidden from the cycle collector (`gc=False`): none leads back to itself,
     and there are hundreds of thousands.
 
-    `armed_ms` is the one live entry of this record in the partition's timer heap (`NEVER` = none). It is stored, so
-    that the heap rebuilt after a restart is the heap that was lost.
+    `armed_ms` is the one live entry of this record among the partition's timers (`NEVER` = none). It is stored, so
+    that the timers rebuilt after a restart are those that were lost.
     """
 
     v: int = VERSION
