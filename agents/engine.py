@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -18,6 +18,7 @@ from streams.state.parts import is_part, split_part_key
 TIMED_EVERY: Final = 64
 _SPOKEN: Final = frozenset({"opened", "escalated", "evidence_added"})
 _PROGRAM, _TALLY, _TONE = b"g", b"t", b"/tone/"
+_SHOWN: Final = frozenset(b"dgt")
 
 
 class Decided(NamedTuple):
@@ -66,8 +67,11 @@ class EngineFold:
     def applied(self) -> int:
         return self.engine.applied
 
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        self.engine.restore(self._noting(rows))
+    def restore(self, rows: dict[bytes, bytes]) -> None:
+        for key in [key for key in rows if key[0] in _SHOWN]:
+            if _is_shown(_owner(key)):
+                self._note(key, rows[key])
+        self.engine.restore(rows)
         self.clock_ms = self._flushed_clock_ms = self.engine.state.clock.now_ms
 
     def apply(self, offset: int, value: bytes) -> bool:
@@ -96,7 +100,7 @@ class EngineFold:
             rule = RULES_BY_ID.get(record.rule.id)  # a custom rule's news may come from the clock or a fact: not timed
             if record.change in _SPOKEN and rule is not None and not rule.is_absence:
                 done.arrivals_ms.append(message.timestamp_ms)
-        self._flushed += [row for row in flush.rows if row[0][0] in b"dgt" and _is_shown(_owner(row[0]))]
+        self._flushed += [row for row in flush.rows if row[0][0] in _SHOWN and _is_shown(_owner(row[0]))]
         return flush
 
     def committed(self) -> Done:
@@ -106,12 +110,6 @@ class EngineFold:
         self.clock_ms = self._flushed_clock_ms
         done, self._flushed, self._done = self._done, [], Done()
         return done
-
-    def _noting(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        for row in rows:
-            if row[0][0] in b"dgt" and _is_shown(_owner(row[0])):
-                self._note(*row)
-            yield row
 
     def _note(self, key: bytes, value: bytes | None) -> None:
         owner, name = split_part_key(key) if is_part(key) else (key, "")

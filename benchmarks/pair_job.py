@@ -7,7 +7,6 @@ covers the pair's whole history, so a lost, doubled or re-ordered entry shows in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import msgspec
 
@@ -78,9 +77,9 @@ class PairFold:
         self._messages: list[Message] = []
         self._slice_messages = slice_messages
 
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def restore(self, rows: dict[bytes, bytes]) -> None:
         states = self.states
-        for key, value in rows:
+        for key, value in rows.items():
             if key == POSITION_KEY:
                 self.applied = _decode_position(value)[0]
             else:

@@ -125,7 +125,7 @@ def of_recovery(session: Session) -> tuple[pstats.Stats, int]:
             else:
                 rows[key] = row
     profiler, later = cProfile.Profile(), Engine()
-    profiler.runcall(later.restore, iter(rows.items()))
+    profiler.runcall(later.restore, dict(rows))
     return pstats.Stats(profiler), len(rows)
 
 

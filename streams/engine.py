@@ -74,8 +74,11 @@ class Engine:
     def applied(self) -> int:
         return self.state.applied
 
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take over committed state. Raises `streams.state.table.NewerStateError` when later code wrote it."""
+    def restore(self, rows: dict[bytes, bytes] | Iterable[tuple[bytes, bytes]]) -> None:
+        """Take over committed state; of a dictionary, the dictionary itself.
+
+        Raises: `streams.state.table.NewerStateError` when later code wrote it.
+        """
         self.state.restore(rows)
         self._judging.rulesets = {scope: ruleset.load(stored.tree) for scope, stored in self.state.rulesets.items()}
 

@@ -5,7 +5,7 @@ first):
 
     name              passed
     after_own         the lane owns its partition, nothing is read yet
-    mid_recovery      after each block of state rows read
+    mid_recovery      after each batch of state rows read
     after_recover     state restored, before the journal is sought
     after_apply       a unit is applied, nothing of it written
     after_begin       a transaction has begun

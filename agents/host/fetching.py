@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -96,6 +96,70 @@ def hand_out_as_they_are(consumer: AIOKafkaConsumer) -> None:
 
 def _as_it_is(_tp: TopicPartition, record: Record) -> Record:
     return record
+
+
+class Batch:
+    """One record batch, as it came, where aiokafka expects a batch and where it expects the records of one.
+
+    So aiokafka itself decides what may be read (checksums, aborted transactions, control records, what compaction
+    left), and whoever takes many records need not have each handed from generator to generator.
+
+    Attributes:
+        offset: the last one that the batch stands for, whatever is left in it.
+        begin: where the fetch began; what a batch holds before that was not asked for.
+    """
+
+    __slots__ = ("_inner", "begin", "offset")
+
+    def __init__(self, inner: Any, begin: int) -> None:
+        self._inner = inner
+        self.begin = begin
+        self.offset = inner.next_offset - 1
+
+    def records(self) -> list[Record]:
+        """Its records, in order; may be none."""
+        found = list(self._inner)
+        return found if self._inner.base_offset >= self.begin else [each for each in found if each.offset >= self.begin]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter((self,))
+
+    def __next__(self) -> Any:
+        return next(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _FetchedBatches(OrderedDict[TopicPartition, Any]):
+    """aiokafka's store of fetched data; makes each piece yield its batches."""
+
+    def __setitem__(self, tp: TopicPartition, result: Any) -> None:
+        if type(result) is FetchResult:
+            fetched = result._partition_records
+            fetched._records = _Batches(fetched._records, fetched.next_fetch_offset)
+            fetched._consumer_record = _as_it_is
+        super().__setitem__(tp, result)
+
+
+class _Batches:
+    """The batches of one fetch, each as a `Batch`."""
+
+    def __init__(self, inner: Any, begin: int) -> None:
+        self._inner = inner
+        self._begin = begin
+
+    def has_next(self) -> bool:
+        has_next: bool = self._inner.has_next()
+        return has_next
+
+    def next_batch(self) -> Batch:
+        return Batch(self._inner.next_batch(), self._begin)
+
+
+def hand_out_batches(consumer: AIOKafkaConsumer) -> None:
+    """Let a consumer that has started, and fetched nothing yet, hand out each `Batch` in the place of its records."""
+    consumer._fetcher._records = _FetchedBatches()
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from streams.outcome import Flush, Message
@@ -24,11 +23,11 @@ class Fold(Protocol):
     def applied(self) -> int:
         """Offset of the last entry wholly applied; -1 at the start."""
 
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def restore(self, rows: dict[bytes, bytes]) -> None:
         """Take over committed state: the newest value of each key (the marker included), without tombstones; called
         once.
 
-        Runs on a thread of its own, so that health answers while it works. `rows` can be read once only.
+        Runs on a thread of its own, so that health answers while it works. The dictionary is the fold's from then on.
         """
 
     def apply(self, offset: int, value: bytes) -> bool:

@@ -203,7 +203,7 @@ class Lane:
         if found.records:
             self._write_host_row = check_host_row(found.host, self._topology, names, found.begin)
             # On a thread: decoding a country's pairs takes seconds, health and heartbeats must answer meanwhile.
-            await asyncio.to_thread(self._fold.restore, found.drain(tick=self._moves))
+            await asyncio.to_thread(self._fold.restore, found.rows)
         else:
             self._check_first_start(found)
             self._write_host_row = True
@@ -224,9 +224,6 @@ class Lane:
             log.warning("lane %d folds its journal from the beginning, as told", self.partition)
         elif found.evidence is not None:
             raise lost_state(self._topics.state, self.partition, found.evidence)
-
-    def _moves(self) -> None:
-        self.pulse += 1
 
     def _recovery_moves(self) -> None:
         self.pulse += 1

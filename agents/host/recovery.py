@@ -7,18 +7,19 @@ record), reads through the shared consumer whose positions it resets, and restor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.host.clients import KafkaSettings
-from agents.host.fetching import hand_out_as_they_are
+from agents.host.fetching import Batch, hand_out_batches
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.host.process import Refusal
 
-BLOCK = 4_000
 PARTITION_FETCH_BYTES = 8 << 20
+_key, _value = attrgetter("key"), attrgetter("value")
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Recovered:
     """What a partition of the state topic said, and where the topics around it begin and end.
 
     Attributes:
-        rows: newest value by key, without tombstones; emptied by `drain`.
+        rows: newest value by key, without tombstones.
         host: the host's own row, if there is one.
         records: how many records were read.
         begin: offset at which the state partition begins.
@@ -42,13 +43,6 @@ class Recovered:
     journal_end: int
     evidence: str | None
 
-    def drain(self, every: int = 10_000, tick: Callable[[], None] | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Hand the rows over one by one and forget each, so that raw and decoded state never stand side by side."""
-        for number, key in enumerate(list(self.rows)):
-            if tick is not None and number % every == 0:
-                tick()
-            yield key, self.rows.pop(key)
-
 
 async def recover(
     kafka: KafkaSettings, partition: int, *, state: str, journal: str, interventions: str, tick: Callable[[], None]
@@ -56,7 +50,7 @@ async def recover(
     """Read `state/partition` to its end. The partition must be owned already: only then is its end final.
 
     Args:
-        tick: called after each block of rows, to show that recovery moves.
+        tick: called after each batch, to show that recovery moves.
 
     Raises: Refusal when the last record is not the marker, so that the rows are no state we wrote.
     """
@@ -70,7 +64,7 @@ async def recover(
     )
     await consumer.start()
     try:
-        hand_out_as_they_are(consumer)
+        hand_out_batches(consumer)
         # All three are assigned, so that the client learns at once where they are, and paused until their offsets are
         # known: what is asked behind a fetch is answered behind it.
         consumer.assign([here, there, out])
@@ -84,15 +78,12 @@ async def recover(
         records, last = 0, None
         while await consumer.position(here) < ends[here]:
             # 100 ms: when only a control record is left, getmany waits its whole timeout.
-            for block in (await consumer.getmany(here, timeout_ms=100, max_records=BLOCK)).values():
-                for record in block:
-                    if record.value is None:
-                        rows.pop(record.key, None)
-                    else:
-                        rows[record.key] = record.value
-                records += len(block)
-                last = block[-1].key
-            tick()
+            for batches in (await consumer.getmany(here, timeout_ms=100)).values():
+                for batch in batches:
+                    if keys := apply_batch(batch, rows):
+                        records += len(keys)
+                        last = keys[-1]
+                    tick()
             await asyncio.sleep(0)
         evidence = None if records else await _evidence(consumer, out, ends)
     finally:
@@ -103,6 +94,21 @@ async def recover(
             "Restore the topic from a backup, or run `ebb state rebuild`."
         )
     return Recovered(rows, rows.pop(HOST_KEY, None), records, begins[here], begins[there], ends[there], evidence)
+
+
+def apply_batch(batch: Batch, rows: dict[bytes, bytes]) -> list[bytes]:
+    """Put the records of a batch into the newest values by key, and take out those that were deleted.
+
+    Returns: the keys of the records, in order.
+    """
+    found = batch.records()
+    keys, values = list(map(_key, found)), list(map(_value, found))
+    rows.update(zip(keys, values, strict=True))
+    if None in values:
+        for key in {key for key, value in zip(keys, values, strict=True) if value is None}:
+            if rows[key] is None:
+                del rows[key]
+    return keys
 
 
 async def _evidence(
@@ -116,6 +122,7 @@ async def _evidence(
     consumer.assign([interventions])
     await consumer.seek_to_beginning(interventions)
     while await consumer.position(interventions) < ends[interventions]:
-        if any((await consumer.getmany(interventions, timeout_ms=100, max_records=1)).values()):
+        found = await consumer.getmany(interventions, timeout_ms=100, max_records=1)
+        if any(batch.records() for batches in found.values() for batch in batches):
             return f"{interventions.topic}/{interventions.partition} holds interventions"
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -60,8 +59,8 @@ class PairRule:
         self._changed: set[str] = set()
         self._messages: list[Message] = []
 
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        for key, value in rows:
+    def restore(self, rows: dict[bytes, bytes]) -> None:
+        for key, value in rows.items():
             if key == POSITION_KEY:
                 self.applied = msgspec.msgpack.decode(value)
             else:

@@ -29,6 +29,8 @@ from streams.state.record import VERSION, OpenHead, Record
 from streams.windows import DayCounts
 
 _MARK: Final = b"d"
+#: first byte of the key of a part
+PART: Final = _MARK[0]
 EPISODES: Final = "episodes"
 #: In its own row a tally keeps the newest stretch of so many days, counted from 1970-01-01, and the one before.
 _STRETCH_DAYS: Final = 8

@@ -39,9 +39,10 @@ class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
     timers: msgspec.Raw = msgspec.Raw(b"")
     episodes: list[OpenHead] = []
 
-    def open_ids(self) -> list[str]:
-        """Ids of the open interventions."""
-        return [each.id for each in self.episodes if OPEN <= each.phase <= SNOOZED]
+
+def open_ids(episodes: list[OpenHead]) -> list[str]:
+    """Ids of the interventions that are open."""
+    return [each.id for each in episodes if OPEN <= each.phase <= SNOOZED]
 
 
 class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):

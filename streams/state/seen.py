@@ -11,10 +11,9 @@ A false repeat needs two ids of one week and partition with the same 64-bit hash
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain
 from struct import Struct
 from typing import Final
 
@@ -22,6 +21,7 @@ KEEP_DAYS: Final = 7
 #: Stored chunks of 256 B, as they were once, are kept as they are until their day falls out.
 CHUNK_BYTES: Final = 128
 _SMALLEST: Final = 256
+_BLOCK: Final = 1_024
 _unpack: Final = Struct("<Q").unpack
 
 
@@ -57,7 +57,7 @@ class Seen:
         self._tail = bytearray()
 
     def __len__(self) -> int:
-        return sum(len(chunk) for chunks in self._days.values() for chunk in chunks) // 8
+        return sum(sum(map(len, chunks)) for chunks in self._days.values()) // 8
 
     def add(self, value: int, day: int) -> bool:
         """Remember a hash under a day; returns False, and changes nothing, when it is known already."""
@@ -111,11 +111,9 @@ class Seen:
             chunks = self._days.get(day, ())
             yield day, number, bytes(chunks[number]) if number < len(chunks) else None
 
-    def restore(self, chunks: Iterable[tuple[int, int, bytes]]) -> None:
-        """Fill an empty memory from its stored chunks."""
-        for day, number, packed in sorted(chunks):
-            assert number == len(self._days.setdefault(day, [])), "chunks are numbered from 0 without holes"
-            self._days[day].append(packed)
+    def restore(self, days: Mapping[int, Iterable[bytes]]) -> None:
+        """Fill an empty memory from the stored chunks of each day, in the order of their numbers."""
+        self._days = {day: list(chunks) for day, chunks in days.items()}
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -123,10 +121,11 @@ class Seen:
         while size * 9 < count * 16:
             size *= 2
         table, mask = array("Q", bytes(8 * size)), size - 1
-        for chunk in chain.from_iterable(self._days.values()):
-            for value in array("Q", bytes(chunk)):
-                place = value & mask
-                while table[place]:
-                    place = (place + 1) & mask
-                table[place] = value
+        for chunks in self._days.values():
+            for start in range(0, len(chunks), _BLOCK):
+                for value in array("Q", b"".join(chunks[start : start + _BLOCK])):
+                    place = value & mask
+                    while table[place]:
+                        place = (place + 1) & mask
+                    table[place] = value
         self._table, self._mask, self._used, self._is_stale = table, mask, count, False

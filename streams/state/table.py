@@ -8,7 +8,9 @@ Some kinds of record are stored in several rows: see `streams.state.parts`.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -18,9 +20,9 @@ from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.parts import (
     EPISODES,
+    PART,
     PARTS,
     Rows,
-    is_part,
     open_heads,
     part_key,
     put_together,
@@ -29,7 +31,7 @@ from streams.state.parts import (
     version_of,
 )
 from streams.state.program import ProgramState
-from streams.state.record import VERSION, Head, Record
+from streams.state.record import VERSION, Head, Record, open_ids
 from streams.state.source import SourceState
 from streams.state.tally import Tally
 
@@ -43,8 +45,13 @@ _KINDS: Final[dict[int, type[Record]]] = {
     ord("t"): Tally,
     ord("s"): SourceState,
 }
+#: of the keys of records and of their parts
+FIRST_BYTES: Final = frozenset((*_KINDS, PART))
 _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
 _decode_head = msgspec.msgpack.Decoder(Head).decode
+_decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
+_BLOCK: Final = 1_024
+_version = attrgetter("v")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -75,7 +82,7 @@ def program_key(program_id: str) -> bytes:
 
 def is_record(key: bytes) -> bool:
     """Whether a row is a record or a part of one."""
-    return key[0] in _KINDS or is_part(key)
+    return key[0] in FIRST_BYTES
 
 
 def program_of(key: bytes) -> str:
@@ -106,6 +113,14 @@ def decode_record(key: bytes, raw: bytes, parts: Rows | None = None) -> Record:
     if parts:
         put_together(key[0], record, parts)
     return record
+
+
+def _heads_of(raws: list[bytes]) -> list[Head]:
+    """The heads of many records, decoded as if they stood in one list: that takes a third of the time."""
+    try:
+        return _decode_heads(b"\xdd" + len(raws).to_bytes(4, "big") + b"".join(raws))
+    except msgspec.DecodeError:
+        return [_decode_head(raw) for raw in raws]  # one is damaged, and only by itself is it sure which
 
 
 def newer(version: int) -> NewerStateError:
@@ -193,35 +208,42 @@ class Table:
             if record is not None:
                 yield key, record
 
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        for key, raw in rows:
-            if is_part(key):
-                owner, name = split_part_key(key)
-                self._parts.setdefault(owner, {})[name] = raw
-            else:
-                self._cold[key] = raw
-        self._by_program = None
+    def restore(self, rows: dict[bytes, bytes]) -> tuple[list[tuple[int, bytes]], dict[str, bytes]]:
+        """Fill an empty table from the rows of records and parts; the dictionary is taken over.
+
+        Returns: what a restart has to know of all records: (instant at which it wants to be woken, key) of each that
+            does, and the key of each open intervention by its id.
+
+        Raises: `NewerStateError` when later code wrote a row, `msgspec.DecodeError` when one is damaged.
+        """
+        for key in [key for key in rows if key[0] == PART]:
+            owner, name = split_part_key(key)
+            self._parts.setdefault(owner, {})[name] = rows.pop(key)
+        self._cold, self._by_program = rows, None
+        armed: list[tuple[int, bytes]] = []
+        opened: dict[str, bytes] = {}
+        keys, raws = iter(rows), iter(rows.values())
+        while block := list(islice(raws, _BLOCK)):
+            heads, theirs = _heads_of(block), list(islice(keys, _BLOCK))
+            version = max(map(_version, heads))
+            if version > VERSION:
+                raise newer(version)
+            armed += [(head.armed_ms, key) for head, key in zip(heads, theirs, strict=True) if head.armed_ms]
+            for head, key in [each for each in zip(heads, theirs, strict=True) if each[0].episodes]:
+                opened |= dict.fromkeys(open_ids(head.episodes), key)
+        for key, parts in self._parts.items():
+            version = max(map(version_of, parts.values()))
+            if version > VERSION:
+                raise newer(version)
+            if EPISODES in parts:
+                opened |= dict.fromkeys(open_ids(open_heads(parts[EPISODES])), key)
+        return armed, opened
 
     def items(self) -> Iterator[tuple[bytes, Record]]:
         """Every record, without making it hot."""
         for key in self.keys(b""):
             record = self.hot.get(key)
             yield key, record if record is not None else decode_record(key, self._cold[key], self._parts.get(key))
-
-    def restored(self) -> Iterator[tuple[bytes, Head]]:
-        """What a restart has to know of every record. Only for a table that was just restored: changes since then are
-        not seen. Raises `NewerStateError` when later code wrote it."""
-        for key, raw in self._cold.items():
-            head = _decode_head(raw)
-            if head.v > VERSION:
-                raise newer(head.v)
-            yield key, head
-        for key, parts in self._parts.items():
-            version = max(map(version_of, parts.values()), default=VERSION)
-            if version > VERSION:
-                raise newer(version)
-            if EPISODES in parts:
-                yield key, Head(version, episodes=open_heads(parts[EPISODES]))
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
         """Every row of a record or of a part as it was last encoded; what has changed since is not in it."""

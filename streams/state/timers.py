@@ -6,6 +6,7 @@ waits for is weeks away and often replaced before it is due, and a tuple in a he
 
 import heapq
 from array import array
+from collections.abc import Iterable
 from typing import Final
 
 from streams.clock import DAY_MS
@@ -56,6 +57,19 @@ class Timers:
             day.keys.append(key)
         if due_ms < self.next_ms:
             self.next_ms = due_ms
+
+    def fill(self, timers: Iterable[tuple[int, bytes]]) -> None:
+        """Push many into timers that are empty, at once."""
+        later = self._later
+        for due_ms, key in timers:
+            day = later.get(due_ms // DAY_MS)
+            if day is None:
+                day = later[due_ms // DAY_MS] = _Day()
+            day.dues.append(due_ms)
+            day.keys.append(key)
+        for day in later.values():
+            day.first_ms = min(day.dues)
+        self.next_ms = min((day.first_ms for day in later.values()), default=NOTHING_DUE)
 
     def pop(self) -> tuple[int, bytes]:
         """Take the earliest. Raises IndexError when there is none."""

@@ -31,7 +31,7 @@ def test_our_fold_goes_on_from_its_rows() -> None:
         if offset < 2_000:
             first.apply(offset, value)
     before = first.flush()
-    second.restore((key, row) for key, row in before.rows if row is not None)
+    second.restore({key: row for key, row in before.rows if row is not None})
     assert second.applied == 1_999
     for offset, value in enumerate(values[2_000:], 2_000):
         second.apply(offset, value)

@@ -74,7 +74,7 @@ class Lane:
     def __init__(self, metrics: Metrics, fold: EngineFold, partition: int, rows: dict[bytes, bytes]) -> None:
         self.fold = fold
         self._metrics, self._partition, self._rows = metrics, partition, rows
-        fold.restore(list(rows.items()))
+        fold.restore(dict(rows))
 
     def apply(self, values: Sequence[bytes]) -> None:
         """Apply what of a journal has not been applied."""

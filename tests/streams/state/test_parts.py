@@ -92,7 +92,7 @@ def test_a_part_that_is_no_more_is_deleted_and_with_a_record_all_of_them() -> No
     assert flushed(table) == {part_key(KEY, "sentiment"): None}
     del rows[part_key(KEY, "sentiment")]
     restored = Table()
-    restored.restore(kept(rows))
+    restored.restore(dict(kept(rows)))
     assert restored.get(KEY) == program
     restored.delete(KEY)
     assert restored.get(KEY) is None
@@ -112,7 +112,7 @@ def test_a_record_made_anew_in_place_of_a_deleted_one_leaves_nothing_of_it() -> 
     table.put(key, Tally())
     rows |= flushed(table)
     restored = Table()
-    restored.restore(kept(rows))
+    restored.restore(dict(kept(rows)))
     assert restored.get(key) == Tally()
 
 
@@ -164,9 +164,8 @@ def test_a_row_of_a_part_with_fewer_or_more_fields_is_read() -> None:
 def test_a_part_of_a_later_version_is_refused(row: list[Any]) -> None:
     table, rows = Table(), flushed_program()
     rows[part_key(KEY, "sums")] = msgspec.msgpack.encode(row)
-    table.restore(rows.items())
     with pytest.raises(NewerStateError, match=f"version {VERSION + 1}"):
-        list(table.restored())
+        table.restore(rows)
 
 
 def flushed_program() -> dict[bytes, bytes]:

@@ -30,9 +30,11 @@ def test_a_value_is_new_until_seen_and_again_after_seven_days(steps: list[tuple[
 @given(additions)
 def test_restored_from_its_chunks_it_answers_the_same(steps: list[tuple[int, int]]) -> None:
     seen, _, model = replay(steps)
-    rows = {(day, number): packed for day, number, packed in seen.dirty() if packed is not None}
+    days: dict[int, list[bytes]] = {}
+    for day, _, packed in sorted((day, number, packed or b"") for day, number, packed in seen.dirty()):
+        days.setdefault(day, []).append(packed)
     again = Seen()
-    again.restore((day, number, packed) for (day, number), packed in rows.items())
+    again.restore(days)
     assert len(again) == len(seen)
     assert not any(again.add(value, 12) for value in model)
 

@@ -56,6 +56,26 @@ def test_state_written_by_earlier_code_is_still_read(path: Path) -> None:
         assert decode_record(key, msgspec.msgpack.encode(record)) == record
 
 
+def test_a_restart_knows_of_each_record_when_it_wakes_and_what_is_open() -> None:
+    rows = rows_of_a_run()
+    engine = Engine()
+    engine.restore(rows.items())
+    records = dict(engine.state.table.items())
+    assert sorted(engine.state.timers) == sorted((each.armed_ms, key) for key, each in records.items() if each.armed_ms)
+    opened = {each.id: key for key, record in records.items() for each in record.episodes if each.is_open}
+    assert engine.state.interventions == opened
+    assert engine.state.timers
+    assert opened
+
+
+def test_a_damaged_row_among_many_is_not_taken() -> None:
+    rows = rows_of_a_run()
+    key = next(key for key in rows if key.startswith(b"p"))
+    rows[key] = rows[key][:-1]
+    with pytest.raises(msgspec.DecodeError):
+        Engine().restore(rows)
+
+
 def test_a_record_of_an_earlier_version_with_fewer_fields_is_read() -> None:
     whole = msgspec.msgpack.decode(msgspec.msgpack.encode(PairState(matched_ms=5)))
     short = msgspec.msgpack.encode(whole[:9])

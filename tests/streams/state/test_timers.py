@@ -29,6 +29,24 @@ def test_they_are_those_of_one_heap(steps: list[tuple[int, bytes] | None]) -> No
     assert [timers.pop() for _ in range(len(timers))] == sorted(heap)
 
 
+@given(st.lists(st.tuples(INSTANTS, KEYS), max_size=40), STEPS)
+def test_filled_at_once_they_are_as_if_pushed_one_by_one(
+    first: list[tuple[int, bytes]], steps: list[tuple[int, bytes] | None]
+) -> None:
+    filled, pushed = Timers(), Timers()
+    filled.fill(first)
+    for timer in first:
+        pushed.push(*timer)
+    for step in steps:
+        for timers in (filled, pushed):
+            if step is not None:
+                timers.push(*step)
+        if step is None and len(pushed):
+            assert filled.pop() == pushed.pop()
+        assert filled.next_ms == pushed.next_ms
+    assert [filled.pop() for _ in range(len(filled))] == [pushed.pop() for _ in range(len(pushed))]
+
+
 def test_there_is_nothing_to_take_from_none() -> None:
     with pytest.raises(IndexError):
         Timers().pop()
