@@ -43,6 +43,7 @@ class Log:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
+        self.begins: list[int] = []
         self.batches: list[bytes] = []
         self.aborted: list[tuple[int, int]] = []
         self.end = 0
@@ -55,14 +56,18 @@ class Log:
             count = self.dice.randint(1, 8)
             kept = sorted(self.dice.sample(range(count), self.dice.randint(1, count)))
             rows: Rows = [(number, b"k%d" % self.dice.randint(0, 9), self._value()) for number in kept]
-            self.batches.append(batch(self.end, rows, producer, last=count - 1))
+            self._add(batch(self.end, rows, producer, last=count - 1))
             self.end += count
         if producer >= 0:
             is_abort = self.dice.random() < 0.4
             if is_abort:
                 self.aborted.append((producer, begin))
-            self.batches.append(batch(self.end, [(0, ABORT if is_abort else COMMIT, b"")], producer, is_control=True))
+            self._add(batch(self.end, [(0, ABORT if is_abort else COMMIT, b"")], producer, is_control=True))
             self.end += 1
+
+    def _add(self, made: bytes) -> None:
+        self.begins.append(self.end)
+        self.batches.append(made)
 
     def _value(self) -> bytes | None:
         return None if self.dice.random() < 0.3 else b"%d" % self.dice.randint(0, 10**6)
@@ -73,7 +78,9 @@ class Log:
         place.position = position
         hand_out(SimpleNamespace(_fetcher=inner))
         records: Any = inner._records
-        raw = MemoryRecords(b"".join(self.batches))
+        ends = [*self.begins[1:], self.end]
+        sent = [each for each, end in zip(self.batches, ends, strict=True) if end > position]  # as a broker does
+        raw = MemoryRecords(b"".join(sent))
         parts = PartitionRecords(HERE, raw, self.aborted, position, None, None, True, fetcher.READ_COMMITTED)
         records[HERE] = FetchResult(HERE, assignment=place, partition_records=parts, backoff=0)
         return list(records[HERE].getall()), place.position
