@@ -53,8 +53,8 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
             pair.episodes.remove(episode)
         speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
         pair.members.remove(member)
-        pair.signs = [each for each in pair.signs if each.by != participant_id]
-        pair.postponed = [each for each in pair.postponed if each.by != participant_id]
+        pair.signs = tuple([each for each in pair.signs if each.by != participant_id])
+        pair.postponed = tuple([each for each in pair.postponed if each.by != participant_id])
         pair.speaker = next((place for place, each in enumerate(pair.members) if each.id == speaker), -1)
         state.table.touch(key)
     person = view.participant(participant_id)
@@ -73,7 +73,7 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
         other = state.table.get(key)
         assert isinstance(other, ParticipantState)
         if any(attempt.by == participant_id for attempt in other.attempts):
-            other.attempts = [attempt for attempt in other.attempts if attempt.by != participant_id]
+            other.attempts = tuple([attempt for attempt in other.attempts if attempt.by != participant_id])
             state.table.touch(key)
         if other.matching is not None and any(each.by == participant_id for each in other.matching.received):
             other.matching.received = [each for each in other.matching.received if each.by != participant_id]

@@ -34,7 +34,7 @@ def ask(person: ParticipantState, fact: Any, ref: FactRef, answered: bool) -> No
     first = ref if known is None or ref.at_ms < known.ref.at_ms else known.ref
     due_ms = to_ms(fact.due_at) if fact.due_at is not None else 0 if known is None else known.due_ms
     expired_ms = ref.at_ms if expired else 0 if known is None else known.expired_ms
-    others = [each for each in person.asked if each.survey != survey]
+    others = tuple([each for each in person.asked if each.survey != survey])
     if first.at_ms <= settled_ms(person, kind, pair):
         person.asked = others
         return
@@ -43,7 +43,7 @@ def ask(person: ParticipantState, fact: Any, ref: FactRef, answered: bool) -> No
     while len(asked) > MAX_ASKED:
         # Match quality surveys are counted in a row, so others go first.
         asked.pop(next((place for place, each in enumerate(asked) if each.kind != _MQS), 0))
-    person.asked = asked
+    person.asked = tuple(asked)
 
 
 def answer(person: ParticipantState, fact: Any, pair_id: str | None, at_ms: int) -> None:
@@ -59,7 +59,7 @@ def answer(person: ParticipantState, fact: Any, pair_id: str | None, at_ms: int)
         found = next((each for each in reversed(waiting) if _same_pair(each.pair, pair)), None)
     if found is not None and found.ref.at_ms == found.expired_ms:
         # Nobody saw it go out, so nothing is known to have come before it.
-        person.asked = [each for each in person.asked if each is not found]
+        person.asked = tuple([each for each in person.asked if each is not found])
     elif found is not None:
         _settle(person, found.kind, found.pair, found.ref.at_ms)
     elif kind == _MQS and fact.survey_id is None:
@@ -73,15 +73,17 @@ def settled_ms(person: ParticipantState, kind: int, pair: bytes) -> int:
 
 def _settle(person: ParticipantState, kind: int, pair: bytes, sent_ms: int) -> None:
     if person.asked:
-        person.asked = [
-            each
-            for each in person.asked
-            if each.kind != kind or each.ref.at_ms > sent_ms or not _same_pair(each.pair, pair)
-        ]
+        person.asked = tuple(
+            [
+                each
+                for each in person.asked
+                if each.kind != kind or each.ref.at_ms > sent_ms or not _same_pair(each.pair, pair)
+            ]
+        )
     known = next((each for each in person.settled if each[:2] == (kind, pair)), None)
     if known is None or known[2] < sent_ms:
         others = [each for each in person.settled if each is not known]
-        person.settled = sorted([*others, (kind, pair, sent_ms)], key=lambda each: each[2])[-MAX_SETTLED:]
+        person.settled = tuple(sorted([*others, (kind, pair, sent_ms)], key=lambda each: each[2])[-MAX_SETTLED:])
 
 
 def _same_pair(one: bytes, other: bytes) -> bool:

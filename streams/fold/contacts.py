@@ -30,7 +30,7 @@ def contact(view: View, participant_id: str, at_ms: int) -> ParticipantState:
             note_contact(view, person, at_ms)
         person.contact_ms = at_ms
     if person.attempts and at_ms > person.attempts[0].ref.at_ms:
-        person.attempts = [each for each in person.attempts if each.ref.at_ms >= at_ms]
+        person.attempts = tuple([each for each in person.attempts if each.ref.at_ms >= at_ms])
     return person
 
 
@@ -60,7 +60,9 @@ def attempt(view: View, by: str, to: str, pair_id: str, ref: FactRef) -> None:
         attempts = sorted(
             [*person.attempts, Attempt(by, pair_id, ref)], key=lambda each: (each.ref.at_ms, each.ref.event_id)
         )
-        person.attempts = attempts if len(attempts) <= MAX_ATTEMPTS else [*attempts[: MAX_ATTEMPTS - 1], attempts[-1]]
+        if len(attempts) > MAX_ATTEMPTS:
+            attempts = [*attempts[: MAX_ATTEMPTS - 1], attempts[-1]]
+        person.attempts = tuple(attempts)
 
 
 def attempt_in_pair(view: View, pair: PairState, pair_id: str, by: Member, ref: FactRef) -> tuple[str, ...]:
@@ -127,4 +129,4 @@ def _note_help(person: ParticipantState, asked: Help) -> None:
     if known is not None and known.ref.at_ms > asked.ref.at_ms:
         return
     helps = [*(each for each in person.helps if each is not known), asked]
-    person.helps = sorted(helps, key=lambda each: (each.ref.at_ms, each.ref.event_id))[-MAX_HELPS:]
+    person.helps = tuple(sorted(helps, key=lambda each: (each.ref.at_ms, each.ref.event_id))[-MAX_HELPS:])

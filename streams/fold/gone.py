@@ -52,7 +52,7 @@ def shrink_person(view: View, key: bytes, person: ParticipantState) -> Participa
         phase=person.phase,
         changed_ms=person.changed_ms,
         roles=person.roles,
-        states=person.states[-1:] if person.pair_ids else [],
+        states=person.states[-1:] if person.pair_ids else (),
         pair_ids=person.pair_ids,
         timers={code: due for code, due in person.timers.items() if code == LIFE},
         episodes=[each for each in person.episodes if each.is_open],

@@ -79,9 +79,9 @@ def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrive
         if pair.postponed:
             end_row(pair)
     # Now that the pair meets, a plan that went by without word of it says nothing any more.
-    pair.bookings = [
-        booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id and booking.end_ms > held_ms
-    ]
+    pair.bookings = tuple(
+        [booking for booking in pair.bookings if booking.meeting_id != fact.meeting_id and booking.end_ms > held_ms]
+    )
     known = [member.id for member in pair.members]
     if fact.participant_id is not None and fact.participant_id not in known:
         known.append(fact.participant_id)
@@ -108,4 +108,4 @@ def _book(view: View, pair: PairState, fact: Any, ref: FactRef, booked: bool) ->
         # long the pair has plans.
         spare = (place for place, each in enumerate(kept) if each.cancelled or each.end_ms < ref.at_ms)
         del kept[next(spare, MAX_BOOKINGS - 1)]
-    pair.bookings = kept
+    pair.bookings = tuple(kept)

@@ -27,7 +27,7 @@ def reach_member(pair: PairState, member: Member, at_ms: int) -> None:
 
 def reach_person(person: ParticipantState, at_ms: int) -> None:
     """A person was reached out to, whatever the pair; the newest few are kept."""
-    person.reached = sorted([*person.reached, at_ms])[-MAX_REACHED:]
+    person.reached = tuple(sorted([*person.reached, at_ms])[-MAX_REACHED:])
 
 
 def _over_ms(pair: PairState) -> int:

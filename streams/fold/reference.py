@@ -204,7 +204,7 @@ def _stop_clock(person: ParticipantState, at_ms: int, until_ms: int) -> None:
         if repeated:
             kept.pop()
         kept.append(state)
-    person.states = kept[-MAX_STATES:]
+    person.states = tuple(kept[-MAX_STATES:])
 
 
 def wake_paused(view: View, person: ParticipantState) -> None:

@@ -23,21 +23,21 @@ def give_sign(pair: PairState, sign: Sign) -> None:
     ):
         return
     signs = sorted([*pair.signs, sign], key=lambda each: (each.ref.at_ms, each.ref.event_id))
-    pair.signs = signs[-MAX_SIGNS:]
+    pair.signs = tuple(signs[-MAX_SIGNS:])
 
 
 def take_back(pair: PairState, member: Member, at_ms: int) -> None:
     """A good rating: trouble that this member had a part in showing is over."""
     if any(sign.by == member.id and sign.ref.at_ms < at_ms for sign in pair.signs):
-        pair.signs = [sign for sign in pair.signs if sign.ref.at_ms >= at_ms]
+        pair.signs = tuple([sign for sign in pair.signs if sign.ref.at_ms >= at_ms])
 
 
 def postpone(pair: PairState, by: str, ref: FactRef) -> None:
     """A meeting was moved or called off; the second in a row is a sign of trouble."""
     if ref.at_ms <= pair.last_held_ms:
         return
-    row = sorted([*pair.postponed, Postponement(by, ref)], key=lambda each: (each.ref.at_ms, each.ref.event_id))
-    pair.postponed = row = row[-MAX_POSTPONED:]
+    known = sorted([*pair.postponed, Postponement(by, ref)], key=lambda each: (each.ref.at_ms, each.ref.event_id))
+    pair.postponed = row = tuple(known[-MAX_POSTPONED:])
     if len(row) >= IN_A_ROW:
         _drop_row(pair)
         give_sign(pair, Sign(SignKind.POSTPONED, row[-1].by, row[-1].ref))
@@ -45,12 +45,12 @@ def postpone(pair: PairState, by: str, ref: FactRef) -> None:
 
 def end_row(pair: PairState) -> None:
     """A meeting was held: what was moved or called off before it counts no longer."""
-    pair.postponed = [each for each in pair.postponed if each.ref.at_ms > pair.last_held_ms]
+    pair.postponed = tuple([each for each in pair.postponed if each.ref.at_ms > pair.last_held_ms])
     if len(pair.postponed) < IN_A_ROW:
         _drop_row(pair)
 
 
 def _drop_row(pair: PairState) -> None:
-    pair.signs = [
-        sign for sign in pair.signs if sign.kind is not SignKind.POSTPONED or sign.ref.at_ms <= pair.last_held_ms
-    ]
+    pair.signs = tuple(
+        [sign for sign in pair.signs if sign.kind is not SignKind.POSTPONED or sign.ref.at_ms <= pair.last_held_ms]
+    )

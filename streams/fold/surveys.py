@@ -73,7 +73,7 @@ def fold_survey(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Touched
             sent_ms = ref.at_ms
             unjudged.append(Survey(fact.survey_id, kind, pair_id, sent_ms, answered))
         unjudged.sort(key=lambda each: (each.sent_ms, each.survey_id))
-        person.surveys = unjudged[-MAX_SURVEYS:]
+        person.surveys = tuple(unjudged[-MAX_SURVEYS:])
     # Word that it went out may come after its answer: then it is answered as soon as it is known.
     came_first = Submission(ref.at_ms, False, sent_ms) if answered and sent_ms is not None else None
     return Touched(pair_ids, (fact.participant_id,), survey_sent_ms=sent_ms, submission=came_first)
@@ -101,7 +101,7 @@ def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, a
     elsewhere = _answered_elsewhere(view, fact, person)
     counts = (day, pair_id) not in person.submitted and not elsewhere
     if counts:
-        person.submitted = [*person.submitted, (day, pair_id)][-MAX_SUBMITTED:]
+        person.submitted = (*person.submitted, (day, pair_id))[-MAX_SUBMITTED:]
     waiting = [
         each for each in person.surveys if not each.answered and each.sent_ms <= at_ms < _judged_ms(view, each.sent_ms)
     ]
@@ -196,4 +196,4 @@ def _rate(member: Member, rating: Rating) -> None:
         if matters and len(ratings) <= MAX_RATINGS_THAT_MATTER:
             break
         del ratings[victim]
-    member.ratings = ratings
+    member.ratings = tuple(ratings)

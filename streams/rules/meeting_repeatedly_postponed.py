@@ -11,6 +11,7 @@ A row stays one until a meeting is held.
 Source: our starting point; two in a row is what coordinators call a pattern.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -91,13 +92,13 @@ class MeetingRepeatedlyPostponed(Rule):
         )
 
 
-def _postponed(view: View, pair: PairState) -> list[Postponement]:
+def _postponed(view: View, pair: PairState) -> Sequence[Postponement]:
     """Without what was before the rule forgot."""
     since_ms = view.facts_from_ms(MeetingRepeatedlyPostponed.code, pair)
     return [each for each in pair.postponed if each.ref.at_ms >= since_ms] if since_ms else pair.postponed
 
 
-def longest_row(postponed: list[Postponement]) -> list[Postponement]:
+def longest_row(postponed: Sequence[Postponement]) -> list[Postponement]:
     """The longest row by one known person, the latest of those of one length."""
     best: list[Postponement] = []
     row: list[Postponement] = []

@@ -105,7 +105,7 @@ class Member(msgspec.Struct, array_like=True, gc=False):
     contact_ms: int = 0  # last contact in a fact that names the pair
     attempt_ms: int = 0  # latest attempt towards the other
     reached_ms: int = 0  # a coordinator reached out to this party
-    ratings: list[Rating] = []
+    ratings: tuple[Rating, ...] = ()
     first_reached_ms: int = 0  # the first time a coordinator reached out to this party about the present trouble
 
 
@@ -125,7 +125,7 @@ class PairState(Record, kw_only=True):
     held_count: int = 0
     last_held_ms: int = 0
     held: FactRef | None = None
-    bookings: list[Booking] = []
+    bookings: tuple[Booking, ...] = ()
     #: the last to speak in the pair (index into members, -1 = nobody) and when
     speaker: int = -1
     spoke_ms: int = 0
@@ -135,9 +135,9 @@ class PairState(Record, kw_only=True):
     #: detector of the pair's own submissions, from its first one on
     sentiment: RateStream | None = None
     #: of meetings since the last held one, in the order of events
-    postponed: list[Postponement] = []
+    postponed: tuple[Postponement, ...] = ()
     #: of trouble, in the order of events, without those that whoever gave one has taken back by a good rating
-    signs: list[Sign] = []
+    signs: tuple[Sign, ...] = ()
     #: detector of the rhythm of meeting, from the first held one on
     rhythm: RenewalStream | None = None
     #: the highest number of an episode that is over and forgotten: later ones count on from it

@@ -132,15 +132,15 @@ class ParticipantState(Record, kw_only=True):
     paused_until_ms: int = 0
     contact_ms: int = 0
     #: not answered yet, oldest first
-    attempts: list[Attempt] = []
+    attempts: tuple[Attempt, ...] = ()
     #: (from, until) of the states that were announced, oldest first: not active until then, or active if both are
     #: the same.
     #: Each lasts until the next one at most.
-    states: list[tuple[int, int]] = []
+    states: tuple[tuple[int, int], ...] = ()
     pair_ids: list[str] = []
-    surveys: list[Survey] = []
+    surveys: tuple[Survey, ...] = ()
     #: (local day, pair) of recent submissions: one counts per person, pair and day
-    submitted: list[tuple[int, str]] = []
+    submitted: tuple[tuple[int, str], ...] = ()
     #: digests of answered surveys, so that a repeat is recognised for good: the newest, and how many full pages
     #: there are
     answered_seen: bytes = b""
@@ -150,13 +150,13 @@ class ParticipantState(Record, kw_only=True):
     #: the latest answer about the next run (index into `CHOICES`) and its instant
     relaunch: tuple[int, int] | None = None
     #: the latest call for help by topic and pair
-    helps: list[Help] = []
+    helps: tuple[Help, ...] = ()
     #: when coordinators reached out to this person, the newest few
-    reached: list[int] = []
+    reached: tuple[int, ...] = ()
     #: surveys without an answer, in the order in which they were sent
-    asked: list[Asked] = []
+    asked: tuple[Asked, ...] = ()
     #: kind and pair (a digest) of answered surveys, and when the newest such was sent
-    settled: list[tuple[int, bytes, int]] = []
+    settled: tuple[tuple[int, bytes, int], ...] = ()
     #: the last of their pairs to end, and when
     ended_pair: str = ""
     ended_ms: int = 0

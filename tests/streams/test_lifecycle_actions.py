@@ -227,7 +227,7 @@ def test_an_outreach_that_names_only_an_intervention_reaches_its_person() -> Non
     story = low_story()
     act(story, "reached_out", "2d", outcome="answered")
     assert story.person("mentee").reached
-    assert story.person("mentor").reached == []
+    assert story.person("mentor").reached == ()
     assert story.person("mentee").contact_ms == story.decisions[-1][0]
     mentor = story.pair().member("mentor")
     assert mentor is not None

@@ -67,7 +67,7 @@ def test_word_of_a_plan_after_word_of_the_meeting_books_nothing() -> None:
     for order in permutations([held, planned]):
         story = Story()
         story.tell_all([PAIR, *arriving(list(order), 4)])
-        assert story.pair().bookings == []
+        assert story.pair().bookings == ()
         assert story.pair().held_count == 1
 
 

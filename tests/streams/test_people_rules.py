@@ -159,8 +159,8 @@ def test_a_healthy_pair_pays_nothing_for_rare_things() -> None:
         story.tell("meeting.held", f"{7 * week}d", meeting_id=f"m{week}", starts_at=f"{7 * week}d")
         story.tell("rating.submitted", f"{7 * week}d 5m", rating=4)
     pair, mentor = story.pair(), story.person("mentor")
-    assert (pair.signs, pair.postponed) == ([], [])
-    assert (mentor.helps, mentor.reached, mentor.asked, mentor.ended_pair) == ([], [], [], "")
+    assert (pair.signs, pair.postponed) == ((), ())
+    assert (mentor.helps, mentor.reached, mentor.asked, mentor.ended_pair) == ((), (), (), "")
     assert not any(episode.rule in (5, 8, 9, 12) for episode in pair.episodes)
 
 
