@@ -89,6 +89,7 @@ class Worker:
                 settings.kafka,
                 data_dir=self._folder("engine"),
                 session_timeout_s=settings.session_timeout_s,
+                instance_id=settings.instance_id,
             )
             self._lanes = host_lanes(
                 app,
@@ -183,6 +184,7 @@ class Worker:
             prefix=settings.topic_prefix,
             clock=settings.clock,
             session_timeout_s=settings.session_timeout_s,
+            instance_id=settings.instance_id,
             data_dir=self._folder("ingest"),
         )
 

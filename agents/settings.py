@@ -59,6 +59,11 @@ class Settings(BaseModel):
         10, ge=0, le=10_000, description="Milliseconds from a commit in which a decision waits for others."
     )
     session_timeout_s: float = Field(10.0, ge=6, le=30, description="How long a silent worker keeps its partitions.")
+    instance_id: Annotated[str | None, BeforeValidator(lambda value: value or None)] = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="A name of this worker alone: under it, started again, it takes its partitions back at once.",
+    )
     rebuild_lost_state: bool = Field(
         False, description="Start once with true where state was lost: folds the journal anew and publishes again."
     )

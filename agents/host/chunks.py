@@ -261,6 +261,7 @@ def make_app(
     *,
     data_dir: Path | None = None,
     session_timeout_s: float = 10.0,
+    instance_id: str | None = None,
     poll_records: int = 4_000,
     fetch_bytes: int = 1 << 20,
 ) -> ChunkApp:
@@ -272,6 +273,7 @@ def make_app(
         data_dir: where Faust may create its (empty) folder; default: a folder of this group below the system's
             temporary one.
         session_timeout_s: how long a silent member keeps its partitions; 6 to 30.
+        instance_id: name under which a restarted member takes its place back; None: every start is a new member.
         poll_records: most records in one poll.
         fetch_bytes: most bytes a broker returns for one partition and fetch.
 
@@ -289,6 +291,7 @@ def make_app(
         broker_max_poll_interval=300.0,
         broker_max_poll_records=poll_records,
         consumer_max_fetch_size=fetch_bytes,
+        consumer_group_instance_id=instance_id,
         broker_check_crcs=not kafka.embedded,
         consumer_auto_offset_reset="earliest",
         datadir=str(data_dir or Path(gettempdir()) / f"ebb-faust-{group}"),

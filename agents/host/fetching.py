@@ -13,6 +13,7 @@ from aiokafka.consumer.fetcher import FetchResult
 from faust.transport.drivers import aiokafka as driver
 
 from agents.host.keeper import ask_patiently, keep
+from agents.host.membership import keep_the_name
 from agents.host.process import fatal
 
 PREFETCH_BACKOFF_S = 0.02
@@ -181,6 +182,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         consumer._fetcher._prefetch_backoff = PREFETCH_BACKOFF_S
         hand_out_as_they_are(consumer)
+        keep_the_name(consumer._coordinator, fatal)
         self._keeper = asyncio.create_task(keep(consumer, lambda: self.consumer.flow_active, fatal), name="keeper")
 
     async def on_thread_stop(self) -> None:

@@ -68,7 +68,11 @@ def build_ingest(
     """
     topics = Topics(options.prefix)
     app = make_app(
-        group_of(options.prefix), kafka, data_dir=options.data_dir, session_timeout_s=options.session_timeout_s
+        group_of(options.prefix),
+        kafka,
+        data_dir=options.data_dir,
+        session_timeout_s=options.session_timeout_s,
+        instance_id=options.instance_id,
     )
     ingest = Ingest(app)
     running: list[asyncio.Task[None]] = []

@@ -33,6 +33,7 @@ class IngestOptions:
         unit_records: most records forwarded at once.
         buffer_records: most records waiting in memory, over all sources.
         session_timeout_s: how long a silent worker keeps its partitions.
+        instance_id: name under which it takes them back when it starts again.
         data_dir: where Faust may create its (empty) folder.
         asks_topic_ids: whether the broker is asked for topic ids, by which a recreated topic is recognised; the
         embedded
@@ -53,6 +54,7 @@ class IngestOptions:
     unit_records: int = 4_000
     buffer_records: int = 160_000
     session_timeout_s: float = 10.0
+    instance_id: str | None = None
     data_dir: Path | None = None
     asks_topic_ids: bool = True
     now_ms: Callable[[], int] = wall_ms

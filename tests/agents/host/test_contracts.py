@@ -20,7 +20,7 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
-from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.transaction_manager import TransactionManager
@@ -76,6 +76,14 @@ READ = {
     GroupCoordinator.ensure_active_group: "33c84c1a9301",
     AIOKafkaClient.coordinator_lookup: "19cc69fb75f8",
     sender.Sender._find_coordinator: "33001a36bf6a",
+    # membership: where a name is sent, and what becomes of a member that is not recognised
+    GroupCoordinator.reset_generation: "537aa37c531b",
+    GroupCoordinator._maybe_leave_group: "016cd88a16e6",
+    GroupCoordinator._heartbeat_routine: "61d010289522",
+    GroupCoordinator._do_heartbeat: "dc1d6632aaa6",
+    GroupCoordinator._do_commit_offsets: "c3a3ea5613f3",
+    CoordinatorGroupRebalance.perform_group_join: "ff2c2109b2e9",
+    CoordinatorGroupRebalance._send_sync_group_request: "7429ca078ddf",
     # writing: batches inside a transaction, and what an error does to them
     aiokafka.AIOKafkaProducer.begin_transaction: "f5128199fc27",
     aiokafka.AIOKafkaProducer.commit_transaction: "c7f9677c8941",
@@ -182,6 +190,8 @@ def test_the_settings_reach_faust(app: ChunkApp) -> None:
     assert not conf.stream_wait_empty
     assert conf.topic_disable_leader
     assert conf.broker_session_timeout == 10
+    assert conf.consumer_group_instance_id is None
+    assert make_app("named", KafkaSettings(brokers="b:1"), instance_id="a").conf.consumer_group_instance_id == "a"
     assert conf.stream_buffer_maxsize == 64
 
 
