@@ -190,7 +190,7 @@ def test_the_settings_reach_faust(app: ChunkApp) -> None:
     assert not conf.stream_wait_empty
     assert conf.topic_disable_leader
     assert conf.broker_session_timeout == 10
-    assert conf.consumer_group_instance_id is None
+    assert not conf.consumer_group_instance_id
     assert make_app("named", KafkaSettings(brokers="b:1"), instance_id="a").conf.consumer_group_instance_id == "a"
     assert conf.stream_buffer_maxsize == 64
 
