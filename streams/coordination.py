@@ -98,7 +98,7 @@ def act(
         _act_on(*named, view, fact, ref, context_of, out, acted)
     elif fact.action in ("note", "reached_out"):
         for key, record, member in _about(view, fact, touched_pairs):
-            for episode in list(record.episodes):
+            for episode in record.episodes:
                 if episode.is_open and rule_of(episode.rule, view) is not None and member in ("", episode.member):
                     _act_on(key, record, episode, view, fact, ref, context_of, out, acted)
     if not acted and not _is_free(fact):

@@ -50,9 +50,9 @@ def erase(view: View, participant_id: str) -> Iterator[tuple[Rule, Subject]]:
             if episode.is_open and rule is not None:
                 subject_id = f"{subject_of(key)}/{participant_id}"
                 yield rule, Subject("pair_member", key, pair, subject_id, participant_id)
-            pair.episodes.remove(episode)
+            pair.drop_episode(episode.rule, episode.member)
         speaker = pair.members[pair.speaker].id if pair.speaker >= 0 else None
-        pair.members.remove(member)
+        pair.members = tuple([each for each in pair.members if each is not member])
         pair.signs = tuple([each for each in pair.signs if each.by != participant_id])
         pair.postponed = tuple([each for each in pair.postponed if each.by != participant_id])
         pair.speaker = next((place for place, each in enumerate(pair.members) if each.id == speaker), -1)

@@ -39,7 +39,7 @@ def move(rule: Rule, subject: Subject, verdict: Verdict, context: Context, out: 
             return verdict.look_ms
         assert isinstance(record, PairState | ParticipantState | ProgramState)
         episode = Episode(rule.code, subject.member, number=record.retired)
-        record.episodes.append(episode)
+        record.episodes += (episode,)
     if episode.is_open:
         _continue(rule, subject, episode, verdict, context, out)
     else:

@@ -119,7 +119,7 @@ class CustomRule(Rule):
                 if episode is None:
                     assert isinstance(record, PairState | ParticipantState | ProgramState)
                     episode = Episode(self.code, "", number=record.retired)
-                    record.episodes.append(episode)
+                    record.episodes += (episode,)
                 episode.since_ms = episode.since_ms or moment.at_ms
             elif episode is not None:
                 episode.since_ms = 0

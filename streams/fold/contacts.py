@@ -39,7 +39,7 @@ def member_of(pair: PairState, participant_id: str) -> Member:
     member = pair.member(participant_id)
     if member is None:
         member = Member(participant_id)
-        pair.members.append(member)
+        pair.members += (member,)
     return member
 
 

@@ -55,7 +55,7 @@ def shrink_person(view: View, key: bytes, person: ParticipantState) -> Participa
         states=person.states[-1:] if person.pair_ids else (),
         pair_ids=person.pair_ids,
         timers={code: due for code, due in person.timers.items() if code == LIFE},
-        episodes=[each for each in person.episodes if each.is_open],
+        episodes=tuple([each for each in person.episodes if each.is_open]),
         retired=max([person.retired, *(each.number for each in person.episodes)]),
     )
     view.partition.table.put(key, rest)

@@ -126,7 +126,7 @@ def _name_members(view: View, fact: f.PairChanged, pair: PairState, former: Pair
         member = known.get(person, Member(person))
         member.side = side
         members.append(member)
-    pair.members = members
+    pair.members = tuple(members)
     pair.speaker = next((place for place, member in enumerate(members) if member.id == speaker), -1)
     if former is PairPhase.PROVISIONAL and pair.held is not None:
         # A meeting was noted before anybody knew whose: it was everybody's contact.
@@ -143,13 +143,13 @@ def _follow(view: View, pair_id: str, pair: PairState, people: list[str], former
         belongs = pair.is_active and pair.member(participant_id) is not None
         if belongs and not listed:
             joiner = view.make_participant(participant_id)
-            joiner.pair_ids.append(pair_id)
+            joiner.pair_ids += (pair_id,)
             if joiner.matching is not None:
                 joiner.matching.paired_ms = max(joiner.matching.paired_ms, pair.changed_ms)
                 forget_refusals(joiner.matching)
         elif listed and not belongs:
             leaver = view.make_participant(participant_id)
-            leaver.pair_ids.remove(pair_id)
+            leaver.pair_ids = tuple([each for each in leaver.pair_ids if each != pair_id])
             leaver.ended_pair, leaver.ended_ms = pair_id, pair.changed_ms
     change = int(pair.is_active) - int(former is PairPhase.ACTIVE)
     if change:

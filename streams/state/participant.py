@@ -137,7 +137,7 @@ class ParticipantState(Record, kw_only=True):
     #: the same.
     #: Each lasts until the next one at most.
     states: tuple[tuple[int, int], ...] = ()
-    pair_ids: list[str] = []
+    pair_ids: tuple[str, ...] = ()
     surveys: tuple[Survey, ...] = ()
     #: (local day, pair) of recent submissions: one counts per person, pair and day
     submitted: tuple[tuple[int, str], ...] = ()

@@ -167,7 +167,7 @@ PARTS: Final[Mapping[int, tuple[Part, ...]]] = {
               {"usual": _NOT_USUAL, "answers": _NO_DAYS, "totals": _NO_DAYS, "risk": _NO_RISK}),
         Field("tone", ProgramState, None),
         Inner("sums", (), ProgramState, {"counted": Counted(ratings=[]), "gaps": _NO_POOL}),
-        Field(EPISODES, ProgramState, []),
+        Field(EPISODES, ProgramState, ()),
     ),
     ord("t"): (Past(),),
     ord("s"): (

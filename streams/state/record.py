@@ -1,5 +1,6 @@
 """What every stored record shares: a schema version, the wake-up times its rules asked for, and episodes."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -37,10 +38,10 @@ class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
     v: int
     armed_ms: int = NEVER
     timers: msgspec.Raw = msgspec.Raw(b"")
-    episodes: list[OpenHead] = []
+    episodes: tuple[OpenHead, ...] = ()
 
 
-def open_ids(episodes: list[OpenHead]) -> list[str]:
+def open_ids(episodes: Iterable[OpenHead]) -> list[str]:
     """Ids of the interventions that are open."""
     return [each.id for each in episodes if OPEN <= each.phase <= SNOOZED]
 
@@ -59,7 +60,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     armed_ms: int = NEVER
     #: rule code → instant (ms UTC) at which that rule wants to look again; `HOUSEKEEPING` and `LIFE` are not rules'
     timers: dict[int, int] = {}
-    episodes: list[Episode] = []
+    episodes: tuple[Episode, ...] = ()
 
     def episode(self, rule: int, member: str = "") -> Episode | None:
         for episode in self.episodes:
@@ -72,7 +73,7 @@ class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
         return episode if episode is not None and OPEN <= episode.phase <= SNOOZED else None
 
     def drop_episode(self, rule: int, member: str) -> None:
-        self.episodes = [each for each in self.episodes if (each.rule, each.member) != (rule, member)]
+        self.episodes = tuple([each for each in self.episodes if (each.rule, each.member) != (rule, member)])
 
     def next_due_ms(self) -> int:
         return min(self.timers.values()) if self.timers else NEVER

@@ -26,7 +26,7 @@ def test_a_member_who_is_replaced_takes_the_intervention_along() -> None:
     story.tell("pair.changed", "2d", mentee_ids=["other"], matched_at="0d")
     assert story.told(LOW) == [(1, "opened", None), (2, "resolved", "subject_changed")]
     assert not story.pair().episodes
-    assert story.person("mentee").pair_ids == []
+    assert story.person("mentee").pair_ids == ()
     story.tell("rating.submitted", "3d", rating=1, pair_id=None)
     assert not story.engine.state.faults.counts
 

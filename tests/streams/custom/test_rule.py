@@ -142,7 +142,7 @@ def test_a_rule_that_is_removed_closes_what_it_left_open_and_leaves_nothing() ->
     story.activate({"rules": OLD})
     assert story.told(QUIET) == [(10, "opened", None), (11, "resolved", "rule_changed")]
     assert story.pair().timers == {}
-    assert story.pair().episodes == []
+    assert story.pair().episodes == ()
 
 
 def test_a_rule_that_is_renamed_is_another_rule() -> None:

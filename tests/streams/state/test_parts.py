@@ -22,7 +22,7 @@ KEY: Final = program_key("p")
 
 
 def a_program() -> ProgramState:
-    program = ProgramState(episodes=[Episode(3, "", Phase.OPEN, id="open")])
+    program = ProgramState(episodes=(Episode(3, "", Phase.OPEN, id="open"),))
     program.counted.positive = 5
     return program
 
