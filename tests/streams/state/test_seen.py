@@ -1,9 +1,11 @@
 """The memory of event ids: a set with an expiry date, and its stored form."""
 
+from array import array
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.state.seen import CHUNK_BYTES, KEEP_DAYS, Seen, fingerprint
+from streams.state.seen import CHUNK, KEEP_DAYS, Seen, fingerprint
 
 values = st.integers(1, 2**64 - 1) | st.integers(1, 40)
 additions = st.lists(st.tuples(values, st.integers(0, 12)), max_size=300)
@@ -47,7 +49,7 @@ def test_what_is_forgotten_leaves_a_tombstone_for_each_chunk() -> None:
     seen.expire(100 + KEEP_DAYS)
     assert list(seen.dirty()) == []
     seen.expire(100 + KEEP_DAYS + 1)
-    assert list(seen.dirty()) == [(100, number, None) for number in range(199 * 8 // CHUNK_BYTES + 1)]
+    assert list(seen.dirty()) == [(100, number, None) for number in range(199 // CHUNK + 1)]
     assert len(seen) == 0
 
 
@@ -60,7 +62,19 @@ def test_one_fact_rewrites_one_chunk_of_bounded_size() -> None:
     seen.add(20_000, 5)
     ((_, _, packed),) = seen.dirty()
     assert packed is not None
-    assert len(packed) <= CHUNK_BYTES
+    assert len(packed) <= 8 * CHUNK
+
+
+def test_chunks_of_twice_the_size_as_they_once_were_are_written_anew() -> None:
+    hashes = list(range(1, 60))
+    packed = array("Q", hashes).tobytes()
+    seen = Seen()
+    seen.restore({5: [packed[:256], packed[256:]], 6: [array("Q", [100]).tobytes()]})
+    seen.add(60, 5)
+    stored = list(seen.dirty())
+    assert [(day, number) for day, number, _ in stored] == [(5, number) for number in range(4)]
+    assert b"".join(chunk or b"" for _, _, chunk in stored) == array("Q", [*hashes, 60]).tobytes()
+    assert not any(seen.add(value, 6) for value in [*hashes, 60, 100])
 
 
 def test_fingerprints_tell_topics_and_programs_apart() -> None:
