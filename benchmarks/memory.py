@@ -15,6 +15,6 @@ from benchmarks.harness.session import Session
 
 def run(session: Session) -> Part:
     """Measure memory, `memory` in the results."""
-    pairs = 5_000 if session.is_quick else 50_000
+    pairs = 5_000 if session.is_quick else 200_000
     cases = {f"{pairs:,} pairs": lambda _: grow(session, pairs, max(1, pairs // 200), days=7)[-1]}
     return session.part("memory", cases, rounds=1, setting={"pairs": pairs, "days": 7, "partitions": 1})
