@@ -52,7 +52,7 @@ _decode_head = msgspec.msgpack.Decoder(Head).decode
 _decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
 _BLOCK: Final = 1_024
 _version = attrgetter("v")
-_encode = msgspec.msgpack.Encoder().encode
+_encode_into = msgspec.msgpack.Encoder().encode_into
 
 
 class NewerStateError(Exception):
@@ -257,6 +257,7 @@ class Table:
         stored; None marks a deleted one."""
         rows: list[tuple[bytes, bytes | None]] = []
         hot, cold = self.hot, self._cold
+        buffer = bytearray()  # what `encode` gives may take half as much memory again as it is long
         for key, known in self.dirty.items():
             record = known or hot.get(key)
             if record is None:
@@ -264,7 +265,8 @@ class Table:
                 rows += ((part_key(key, name), None) for name in self._parts.pop(key, ()))
                 continue
             if key[0] not in PARTS:  # a pair or a person: what touches them changes them
-                raw = cold[key] = _encode(record)
+                _encode_into(record, buffer)
+                raw = cold[key] = bytes(buffer)
                 rows.append((key, raw))
                 continue
             raw, parts = take_apart(key[0], record)
