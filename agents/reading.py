@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
@@ -13,7 +14,8 @@ from agents.host.clients import KafkaSettings
 from agents.host.process import Refusal
 
 ANSWER_S: Final = 10.0
-SILENCE_S: Final = 20.0
+SILENCE_S: Final = 30.0
+"""Longer than a transaction whose owner is gone stays open: its timeout, and the interval in which brokers look."""
 _BLOCK: Final = 5_000
 
 Place = tuple[str, int]
@@ -46,19 +48,17 @@ class Reader:
     """
 
     def __init__(self, kafka: KafkaSettings, group: str = "ebb-reader") -> None:
-        self._consumer = Consumer(
-            kafka.confluent()
-            | {
-                "group.id": group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 20,
-                "check.crcs": False,
-                "log_level": 0,
-            }
-        )
+        self._settings = kafka.confluent() | {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+            "check.crcs": False,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(self._settings)
 
     def __enter__(self) -> Reader:
         return self
@@ -71,15 +71,19 @@ class Reader:
         described = self._consumer.list_topics(timeout=ANSWER_S).topics
         return {name: len(topic.partitions) for name, topic in described.items() if topic.error is None}
 
-    def stretches(self, places: Iterable[Place]) -> dict[Place, Stretch]:
-        """Where partitions begin and end now."""
-        found = {}
-        for topic, partition in places:
-            begin, end = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=ANSWER_S, cached=False
-            )
-            found[topic, partition] = Stretch(begin, end)
-        return found
+    def stretches(self, places: Iterable[Place], *, uncommitted: bool = False) -> dict[Place, Stretch]:
+        """Where partitions begin and end now.
+
+        Args:
+            uncommitted: count what stands in transactions that are not over, too; `read` waits until they are. The
+                parts of a transaction become visible one after another, each when its marker is written: who saw one
+                part of it (a position) needs this to see what belongs to it elsewhere (interventions).
+        """
+        if not uncommitted:
+            return _stretches(self._consumer, places)
+        consumer = Consumer(self._settings | {"isolation.level": "read_uncommitted"})
+        with closing(consumer):
+            return _stretches(consumer, places)
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int | None]:
         """The group's positions; None where it never committed one."""
@@ -110,7 +114,9 @@ class Reader:
                     continue
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    del left[place]  # what remains up to the end are markers of transactions
+                    # What remains up to there are markers of transactions; what is beyond it waits for one.
+                    if (message.offset() or 0) >= left[place]:
+                        del left[place]
                 elif error is not None:
                     if not error.retriable():
                         raise KafkaException(error)
@@ -121,3 +127,11 @@ class Reader:
                     if offset + 1 >= left[place]:
                         del left[place]
         self._consumer.unassign()
+
+
+def _stretches(consumer: Consumer, places: Iterable[Place]) -> dict[Place, Stretch]:
+    found = {}
+    for topic, partition in places:
+        place = TopicPartition(topic, partition)
+        found[topic, partition] = Stretch(*consumer.get_watermark_offsets(place, timeout=ANSWER_S, cached=False))
+    return found

@@ -252,7 +252,7 @@ class _Recorder:
                 place = (out, number)
                 # The position first: what is read after it can only be more than it decided.
                 decided = _position(reader, state, number)
-                stretch = reader.stretches([place])[place]
+                stretch = reader.stretches([place], uncommitted=True)[place]
                 if stretch.begin > 0 or skip is None:
                     continue
                 writer.set_live(number, decided)

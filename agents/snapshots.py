@@ -20,7 +20,7 @@ from agents.recordings import RecordingError, RecordingInfo, RecordingWriter
 from schemas.topics import INTERVENTIONS, STATE, Topics
 
 SETTLE_S: Final = 10.0
-STILL_S: Final = 0.3
+AGAIN_S: Final = 0.1
 
 
 class PartitionState(NamedTuple):
@@ -98,18 +98,18 @@ def _read_state(reader: Reader, topics: Topics, number: int) -> PartitionState:
 
 
 def _still_ends(reader: Reader, *places: tuple[str, int]) -> tuple[int, ...] | None:
-    """Ends of partitions at a moment in which none of them moves; None when they never rest.
+    """Ends of partitions at a moment in which no transaction is under way in any of them; None when there is none.
 
-    The parts of a transaction become visible one after another, so standing still at one look is not enough.
+    The parts of a transaction become visible one after another. Where all that was written is visible, before and
+    after a look, nothing was under way at it.
     """
     deadline = time.monotonic() + SETTLE_S
-    former: tuple[int, ...] | None = None
     while time.monotonic() < deadline:
-        ends = tuple(one.end for one in reader.stretches(places).values())
-        if ends == former:
-            return ends
-        former = ends
-        time.sleep(STILL_S)
+        before = reader.stretches(places, uncommitted=True)
+        visible = reader.stretches(places)
+        if before == visible == reader.stretches(places, uncommitted=True):
+            return tuple(visible[place].end for place in places)
+        time.sleep(AGAIN_S)
     return None
 
 

@@ -97,14 +97,14 @@ class Oracle:
         self._reader.__exit__()
         self._reader = Reader(self._kafka, group_of(self._topics.prefix))
 
-    def _stretches(self, places: Iterable[Place]) -> dict[Place, Stretch]:
+    def _stretches(self, places: Iterable[Place], *, uncommitted: bool = False) -> dict[Place, Stretch]:
         """Where partitions begin and end; a client that asks a broker which led them once is exchanged."""
         asked = list(places)
         try:
-            return self._reader.stretches(asked)
+            return self._reader.stretches(asked, uncommitted=uncommitted)
         except KafkaException:
             self.renew()
-            return self._reader.stretches(asked)
+            return self._reader.stretches(asked, uncommitted=uncommitted)
 
     def positions(self) -> dict[int, int]:
         """Offset of the last entry applied and committed, by partition, as far as read."""
@@ -282,7 +282,7 @@ class Oracle:
     def _read(self, name: str, partitions: int | None = None) -> list[list[Any]]:
         places = [(self._topics.real(name), partition) for partition in range(partitions or self._partitions)]
         found: list[list[Any]] = [[] for _ in places]
-        for message in self._reader.read(self._stretches(places)):
+        for message in self._reader.read(self._stretches(places, uncommitted=True)):
             found[message.partition()].append(message)
         return found
 

@@ -13,12 +13,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, POSITION_KEY
+from agents.reading import Place, Reader, Stretch
 from benchmarks.pair_job import PairState, step
 from benchmarks.pair_worker import pair_topics
 from deploy.kafka.broker import KafkaBroker
@@ -133,7 +136,7 @@ class Arena:
         self.feeder = Feeder(broker.bootstrap, self.topics.journal, rate, seed)
         self._done = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
-        self._watcher = self._consumer()
+        self._reader = Reader(KafkaSettings(brokers=broker.bootstrap))
         self.feeder.start()
         self._supervisor.start()
 
@@ -148,32 +151,18 @@ class Arena:
                 if worker.wanted and worker.process.poll() is not None:
                     worker.start()
 
-    def _consumer(self) -> Consumer:
-        return Consumer(
-            {
-                "bootstrap.servers": self._brokers,
-                "group.id": "oracle",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 20,
-                "auto.offset.reset": "earliest",
-                "log_level": 3,
-            }
-        )
-
-    def _ends(self, topic: str) -> list[int]:
-        deadline = time.monotonic() + 10
+    def _stretches(self, topic: str, *, uncommitted: bool = False) -> dict[Place, Stretch]:
+        places, deadline = [(topic, partition) for partition in range(PARTITIONS)], time.monotonic() + 10
         while True:
             try:
-                return [
-                    self._watcher.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)[1]
-                    for partition in range(PARTITIONS)
-                ]
+                return self._reader.stretches(places, uncommitted=uncommitted)
             except KafkaException as error:  # a topic just created may not have a leader yet
                 if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+
+    def _ends(self, topic: str) -> list[int]:
+        return [stretch.end for stretch in self._stretches(topic).values()]
 
     def _state_end(self) -> int:
         return sum(self._ends(self.topics.state))
@@ -204,27 +193,13 @@ class Arena:
             time.sleep(0.3)
 
     def _positions(self) -> list[int]:
-        return [_position_of(_value(records[-1])) if records else -1 for records in self._read(self.topics.state)]
+        state = self._read(self._stretches(self.topics.state))
+        return [_position_of(_value(records[-1])) if records else -1 for records in state]
 
-    def _read(self, topic: str) -> list[list[Message]]:
-        """Every committed record of every partition of a topic."""
-        consumer = self._watcher
+    def _read(self, stretches: Mapping[Place, Stretch]) -> list[list[Message]]:
         found: list[list[Message]] = [[] for _ in range(PARTITIONS)]
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
-        at_end: set[int] = set()
-        while len(at_end) < PARTITIONS:
-            for record in consumer.consume(5_000, timeout=0.05):
-                error = record.error()
-                partition = record.partition()
-                assert partition is not None
-                if error is None:
-                    if partition not in at_end:  # else the first half of a transaction might be all we see of it
-                        found[partition].append(record)
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    at_end.add(partition)
-                else:
-                    raise RuntimeError(str(error))
-        consumer.unassign()
+        for record in self._reader.read(stretches):
+            found[record.partition()].append(record)
         return found
 
     def close(self) -> None:
@@ -238,7 +213,7 @@ class Arena:
                 worker.send(signal.SIGCONT)
                 worker.send(signal.SIGKILL)
                 worker.process.wait(10)
-        self._watcher.close()
+        self._reader.__exit__()
 
     def logs(self) -> str:
         return "".join(worker.log.read_text() for worker in self.workers)
@@ -246,7 +221,9 @@ class Arena:
     def differences(self) -> list[str]:
         """Everything in which the topics differ from a single-threaded fold of the journal; empty when exact."""
         wrong: list[str] = []
-        journal, state, published = (self._read(topic) for topic in self.topics.all())
+        journal, state, published = (
+            self._read(self._stretches(topic, uncommitted=True)) for topic in self.topics.all()
+        )
         for partition in range(PARTITIONS):
             states: dict[str, PairState] = {}
             expected = []

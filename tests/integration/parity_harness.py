@@ -7,18 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from click.testing import CliRunner
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from agents.cli.backtest import command as backtest_command
 from agents.host.clients import KafkaSettings
 from agents.ingest.sources import ORDER
+from agents.reading import Place, Reader, Stretch
 from agents.recorder import record_journal
 from agents.recordings import Recording
 from agents.topics import partitions_of
@@ -231,29 +232,17 @@ class _Reader:
     """Reads whole topics, committed records only, whatever broker it is."""
 
     def __init__(self, kafka: KafkaSettings, topics: Topics) -> None:
-        self._journal = topics.real(JOURNAL)
-        self._interventions = topics.real(INTERVENTIONS)
-        self._consumer = Consumer(
-            kafka.confluent()
-            | {
-                "group.id": "parity",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",
-                "fetch.wait.max.ms": 10,
-                "log_level": 0,
-            }
-        )
+        self._journal = [(topics.real(JOURNAL), number) for number in range(PARTITIONS)]
+        self._interventions = [(topics.real(INTERVENTIONS), number) for number in range(PARTITIONS)]
+        self._reader = Reader(kafka)
 
     def close(self) -> None:
-        self._consumer.close()
+        self._reader.__exit__()
 
     def journal_ends(self) -> list[int]:
         """Offset after the last entry, by partition; empty while a topic just made has no leaders yet."""
-        places = [TopicPartition(self._journal, number) for number in range(PARTITIONS)]
         try:
-            return [self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+            return [stretch.end for stretch in self._reader.stretches(self._journal).values()]
         except KafkaException as error:
             if error.args[0].code() not in _NO_LEADER_YET:
                 raise
@@ -261,32 +250,21 @@ class _Reader:
 
     def journal_is_whole(self, newest_ms: int) -> bool:
         """Whether each partition ends with the progress that ingest tells when all is forwarded."""
-        starts = [end - 1 for end in self.journal_ends()]
-        if min(starts, default=-1) < 0:
+        ends = self.journal_ends()
+        if min(ends, default=0) == 0:
             return False
-        lasts = [decode_entry(messages[-1].value) for messages in self._read(self._journal, starts)]
-        return all(isinstance(one, ProgressEntry) and newest_ms in map(to_ms, one.sources.values()) for one in lasts)
+        lasts = self._read({place: Stretch(end - 1, end) for place, end in zip(self._journal, ends, strict=True)})
+        entries = [decode_entry(messages[-1].value) for messages in lasts]
+        return all(isinstance(one, ProgressEntry) and newest_ms in map(to_ms, one.sources.values()) for one in entries)
 
     def interventions(self) -> list[list[Published]]:
-        return self._read(self._interventions, [0] * PARTITIONS)
+        """All that are written by now and were committed."""
+        return self._read(self._reader.stretches(self._interventions, uncommitted=True))
 
-    def _read(self, topic: str, starts: Sequence[int]) -> list[list[Published]]:
-        found: list[list[Published]] = [[] for _ in starts]
-        left = set(range(len(starts)))
-        self._consumer.assign([TopicPartition(topic, number, start) for number, start in enumerate(starts)])
-        deadline = time.monotonic() + _PATIENCE_S
-        while left:
-            assert time.monotonic() < deadline, f"{topic} was not read to its end"
-            for message in self._consumer.consume(5_000, timeout=0.05):
-                error, partition = message.error(), message.partition()
-                assert partition is not None
-                if error is None:
-                    found[partition].append(_published(message))
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    left.discard(partition)
-                else:
-                    raise KafkaException(error)
-        self._consumer.unassign()
+    def _read(self, stretches: Mapping[Place, Stretch]) -> list[list[Published]]:
+        found: list[list[Published]] = [[] for _ in range(PARTITIONS)]
+        for message in self._reader.read(stretches):
+            found[message.partition()].append(_published(message))
         return found
 
 

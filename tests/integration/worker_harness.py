@@ -66,11 +66,11 @@ def produce(brokers: str, topics: Topics, records: Iterable[Sent]) -> None:
 
 
 def written(brokers: str, topic: str) -> list[list[Written]]:
-    """Everything committed to a topic, by partition."""
+    """Everything written to a topic by now and committed then, by partition."""
     found: list[list[Written]] = [[] for _ in range(PARTITIONS)]
     with Reader(KafkaSettings(brokers=brokers, embedded=True)) as reader:
         places = [(topic, partition) for partition in range(PARTITIONS)]
-        for message in reader.read(reader.stretches(places)):
+        for message in reader.read(reader.stretches(places, uncommitted=True)):
             row = Written(message.key(), message.value(), message.timestamp()[1], message.headers() or [])
             found[message.partition()].append(row)
     return found
