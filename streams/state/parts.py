@@ -8,7 +8,7 @@ bytes are others than those stored, and where there is no row of a part, what th
 records of version 1, which were stored whole, are read as they are.
 
 Programs, tallies and sources have parts: there are few of them, and many facts change a little of each. Pairs and
-people have none, because each row of theirs would cost memory for every one of them.
+people are stored whole while they are short, see `streams.state.long`.
 """
 
 from abc import ABC, abstractmethod
@@ -24,6 +24,8 @@ from streams.detectors.renewal import GapPool, RenewalStream, SourceStream
 from streams.detectors.share import ShareStream
 from streams.detectors.share.usual import Usual
 from streams.state.counted import Counted
+from streams.state.pair import PairState
+from streams.state.participant import ParticipantState
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, OpenHead, Record
 from streams.windows import DayCounts
@@ -34,6 +36,8 @@ PART: Final = _MARK[0]
 EPISODES: Final = "episodes"
 #: In its own row a tally keeps the newest stretch of so many days, counted from 1970-01-01, and the one before.
 _STRETCH_DAYS: Final = 8
+#: Days of the past in one row of a tally; a multiple of a stretch.
+_CHUNK_DAYS: Final = 32
 
 _encode = msgspec.msgpack.Encoder().encode
 #: stored rows of the parts of one record, by name
@@ -47,27 +51,42 @@ Taken = tuple[Any, tuple[str, ...], tuple[Any, ...]]
 class Part(ABC):
     """One part of a kind of record."""
 
-    def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
-        """`fields`: name of each field of the row → its type."""
-        self.name = name
+    def __init__(self, name: str, fields: Mapping[str, Any], places: tuple[Any, ...] = ()) -> None:
+        """
+        Args:
+            fields: name of each field of the row → its type.
+            places: what stands for each of them in the row of what holds them.
+        """
+        self.name: Final = name
+        self.places: Final = places
         stored = [(field, kind | msgspec.UnsetType, msgspec.UNSET) for field, kind in fields.items()]
         row = msgspec.defstruct("Row", [("v", int), *stored], array_like=True, frozen=True)
         self.fields: Final = tuple(fields)
         self._decode: Final[Callable[[bytes], Any]] = msgspec.msgpack.Decoder(row).decode
 
-    def values(self, raw: bytes) -> Iterable[tuple[str, Any]]:
-        """Fields of a stored row; those that later code added to the part are left out."""
+    def fill(self, owner: Any, raw: bytes) -> None:
+        """Set the fields of `owner` that are in a stored row; those that later code added to the part are not."""
         row = self._decode(raw)
-        found = ((field, getattr(row, field)) for field in self.fields)
-        return [(field, value) for field, value in found if value is not msgspec.UNSET]
+        for field in self.fields:
+            value = getattr(row, field)
+            if value is not msgspec.UNSET:
+                setattr(owner, field, value)
 
     @abstractmethod
-    def take(self, record: Any, taken: list[Taken]) -> tuple[Any, ...] | None:
-        """Take the part out of a record, and note what has to go back; None when the record has no such part."""
+    def take(self, record: Any, taken: list[Taken]) -> Mapping[str, tuple[Any, ...]]:
+        """Take the part out of a record, and note what has to go back.
+
+        Returns: by name of its rows what belongs there; nothing when the record has no such part.
+        """
 
     @abstractmethod
     def give(self, record: Any, raw: bytes) -> None:
         """Put a stored part into a record that was stored without it."""
+
+    def find(self, rows: Rows) -> Iterable[bytes]:
+        """The part's own rows among those of a record, in the order in which they are given."""
+        raw = rows.get(self.name)
+        return () if raw is None else (raw,)
 
 
 class Field(Part):
@@ -75,21 +94,20 @@ class Field(Part):
 
     def __init__(self, field: str, kind: type[Record], place: Any) -> None:
         """`place` stands for it in the record's own row."""
-        super().__init__(field, {field: get_type_hints(kind)[field]})
+        super().__init__(field, {field: get_type_hints(kind)[field]}, (place,))
         self._place: Final = place
 
-    def take(self, record: Any, taken: list[Taken]) -> tuple[Any, ...] | None:
+    def take(self, record: Any, taken: list[Taken]) -> Mapping[str, tuple[Any, ...]]:
         value = getattr(record, self.name)
-        if value is None:
-            return None
+        if not value and value == self._place:
+            return {}
         values = (value,)
         taken.append((record, self.fields, values))
         setattr(record, self.name, self._place)
-        return values
+        return {self.name: values}
 
     def give(self, record: Any, raw: bytes) -> None:
-        for field, value in self.values(raw):
-            setattr(record, field, value)
+        self.fill(record, raw)
 
 
 class Inner(Part):
@@ -103,52 +121,71 @@ class Inner(Part):
             places: its fields that are the part, and what stands for them in the row of what holds them.
         """
         hints = get_type_hints(kind)
-        super().__init__(name, {field: hints[field] for field in places})
+        super().__init__(name, {field: hints[field] for field in places}, tuple(places.values()))
         self._path: Final = path
-        self._places: Final = tuple(places.items())
+        self._empty: Final = tuple(places.items())
         self._read: Final = attrgetter(*places)
         self._is_one: Final = len(places) == 1
 
-    def take(self, record: Any, taken: list[Taken]) -> tuple[Any, ...] | None:
+    def take(self, record: Any, taken: list[Taken]) -> Mapping[str, tuple[Any, ...]]:
         for step in self._path:
             record = getattr(record, step)
             if record is None:
-                return None
+                return {}
         values: tuple[Any, ...] = (self._read(record),) if self._is_one else self._read(record)
         taken.append((record, self.fields, values))
-        for field, place in self._places:
+        for field, place in self._empty:
             setattr(record, field, place)
-        return values
+        return {self.name: values}
 
     def give(self, record: Any, raw: bytes) -> None:
         for step in self._path:
             record = getattr(record, step)
-        for field, value in self.values(raw):
-            setattr(record, field, value)
+        self.fill(record, raw)
 
 
 class Past(Part):
-    """The cells of a tally before its two newest stretches of days: they seldom change."""
+    """The cells of a tally before its two newest stretches of days: they seldom change. They stand in a row for each
+    `_CHUNK_DAYS` days since 1970, which counts its days from the first of them, so that it stays as it is while
+    older days are forgotten and newer ones come."""
 
     def __init__(self) -> None:
-        super().__init__("past", {"cells": list[int]})
+        super().__init__("past", {"cells": list[int], "base": int})
 
-    def take(self, record: Any, taken: list[Taken]) -> tuple[Any, ...] | None:
+    def take(self, record: Any, taken: list[Taken]) -> Mapping[str, tuple[Any, ...]]:
         cells, step = record.cells, record.width + 1
         if not cells:
-            return None
+            return {}
         offsets, base = cells[::step], record.base
         newest = base + offsets[-1]
-        place = bisect_left(offsets, newest - newest % _STRETCH_DAYS - _STRETCH_DAYS - base) * step
-        if not place:
-            return None
-        taken.append((record, self.fields, (cells,)))
-        record.cells = cells[place:]
-        return (cells[:place],)
+        end = bisect_left(offsets, newest - newest % _STRETCH_DAYS - _STRETCH_DAYS - base)
+        if not end:
+            return {}
+        taken.append((record, ("cells",), (cells,)))
+        record.cells = cells[end * step :]
+        rows, start = {}, 0
+        while start < end:
+            number = (base + offsets[start]) // _CHUNK_DAYS
+            first = number * _CHUNK_DAYS - base
+            after = bisect_left(offsets, first + _CHUNK_DAYS, start, end)
+            chunk = cells[start * step : after * step]
+            chunk[::step] = [offset - first for offset in offsets[start:after]]
+            rows[f"{self.name}-{number}"] = (chunk, number * _CHUNK_DAYS)
+            start = after
+        return rows
 
     def give(self, record: Any, raw: bytes) -> None:
-        for _, cells in self.values(raw):
-            record.cells = cells + record.cells
+        row = self._decode(raw)
+        cells, shift = row.cells, 0 if row.base is msgspec.UNSET else row.base - record.base
+        if shift:
+            step = record.width + 1
+            cells[::step] = [offset + shift for offset in cells[::step]]
+        record.cells = cells + record.cells
+
+    def find(self, rows: Rows) -> Iterable[bytes]:
+        """Newest first. Version 2 had all of the past in one row, without a number."""
+        numbers = [(int(name.partition("-")[2] or 0), name) for name in rows if name.partition("-")[0] == self.name]
+        return [rows[name] for _, name in sorted(numbers, reverse=True)]
 
 
 # What stands in the place of a part. Whole numbers take one byte where the floats they are read as take nine.
@@ -166,8 +203,22 @@ PARTS: Final[Mapping[int, tuple[Part, ...]]] = {
         Inner("usual", ("tone",), ShareStream,
               {"usual": _NOT_USUAL, "answers": _NO_DAYS, "totals": _NO_DAYS, "risk": _NO_RISK}),
         Field("tone", ProgramState, None),
+        Inner("profile", (), ProgramState,
+              {"changed_ms": 0, "kind": "", "starts_ms": 0, "ends_ms": 0, "next_starts_ms": 0, "timezone": "",
+               "breaks": [], "coordinator_ids": [], "backup_coordinator_ids": [], "safeguarding_contact_id": None}),
         Inner("sums", (), ProgramState, {"counted": Counted(ratings=[]), "gaps": _NO_POOL}),
         Field(EPISODES, ProgramState, ()),
+    ),
+    ord("p"): (
+        Field("sentiment", PairState, None),
+        Inner("meetings", (), PairState,
+              {"matched": None, "held": None, "bookings": (), "held_seen": b"", "rhythm": None}),
+        Field(EPISODES, PairState, ()),
+    ),
+    ord("m"): (
+        Inner("surveys", (), ParticipantState,
+              {"surveys": (), "submitted": (), "answered_seen": b"", "asked": (), "settled": ()}),
+        Field(EPISODES, ParticipantState, ()),
     ),
     ord("t"): (Past(),),
     ord("s"): (
@@ -211,9 +262,8 @@ def take_apart(kind: int, record: Record) -> tuple[bytes, dict[str, bytes]]:
     taken: list[Taken] = []
     rows: dict[str, bytes] = {}
     for part in PARTS[kind]:
-        values = part.take(record, taken)
-        if values is not None:
-            rows[part.name] = _encode((VERSION, *values))
+        for name, values in part.take(record, taken).items():
+            rows[name] = _encode((VERSION, *values))
     raw = _encode(record)
     for owner, fields, values in taken:
         for place, field in enumerate(fields):
@@ -224,8 +274,7 @@ def take_apart(kind: int, record: Record) -> tuple[bytes, dict[str, bytes]]:
 def put_together(kind: int, record: Record, rows: Rows) -> None:
     """Put the stored parts of a record into it. Raises `msgspec.DecodeError` when one is damaged."""
     for part in _OUTER_FIRST.get(kind, ()):
-        raw = rows.get(part.name)
-        if raw is not None:
+        for raw in part.find(rows):
             part.give(record, raw)
 
 

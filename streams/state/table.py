@@ -4,7 +4,7 @@ A cold record costs its encoded size plus two dictionary slots. A record becomes
 flush encodes what may have changed, hands over the rows that did and, when too many are hot, lets all of them go cold.
 Decoding what was encoded gives the same record back, so being hot or cold changes nothing but speed.
 
-Some kinds of record are stored in several rows: see `streams.state.parts`.
+Some records are stored in several rows: see `streams.state.parts`.
 """
 
 from bisect import bisect_right
@@ -16,12 +16,12 @@ from typing import Final
 import msgspec
 
 from streams.state.history import Page
+from streams.state.long import LONGEST_WHOLE, PACKED, pack, unpack, write
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.parts import (
     EPISODES,
     PART,
-    PARTS,
     Rows,
     open_heads,
     part_key,
@@ -136,12 +136,15 @@ class Table:
             a flush looking it up among the many that are hot.
     """
 
-    __slots__ = ("_by_program", "_cold", "_parts", "dirty", "hot")
+    __slots__ = ("_by_program", "_cold", "_gone", "_parts", "dirty", "hot")
 
     def __init__(self) -> None:
+        #: the record's own row; of a pair or person that has parts, all rows in one value
         self._cold: dict[bytes, bytes] = {}
-        #: stored rows of the parts of a record, by its key and their names
+        #: stored rows of the parts of any other record, by its key and their names
         self._parts: dict[bytes, dict[str, bytes]] = {}
+        #: keys of rows of parts of deleted records
+        self._gone: list[bytes] = []
         self.hot: dict[bytes, Record] = {}
         self.dirty: dict[bytes, Record | None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
@@ -160,14 +163,14 @@ class Table:
             raw = self._cold.get(key)
             if raw is None:
                 return None
-            record = self.hot[key] = decode_record(key, raw, self._parts.get(key))
+            record = self.hot[key] = self._decode(key, raw)
         return record
 
     def peek(self, key: bytes) -> Record | None:
         """Read a record without making it hot: for going through many. What is read so may not be changed."""
         record = self.hot.get(key)
         if record is None and (raw := self._cold.get(key)) is not None:
-            return decode_record(key, raw, self._parts.get(key))
+            return self._decode(key, raw)
         return record
 
     def put(self, key: bytes, record: Record) -> None:
@@ -181,7 +184,10 @@ class Table:
 
     def delete(self, key: bytes) -> None:
         self.hot.pop(key, None)
-        self._cold.pop(key, None)
+        raw = self._cold.pop(key, None)
+        if raw is not None:
+            self._gone += [part_key(key, name) for name in self._rows_of(key, raw)[1]]
+            self._parts.pop(key, None)
         self.dirty[key] = None
 
     def keys(self, prefix: bytes) -> list[bytes]:
@@ -231,56 +237,72 @@ class Table:
             armed += [(head.armed_ms, key) for head, key in zip(heads, theirs, strict=True) if head.armed_ms]
             for head, key in [each for each in zip(heads, theirs, strict=True) if each[0].episodes]:
                 opened |= dict.fromkeys(open_ids(head.episodes), key)
-        for key, parts in self._parts.items():
+        for key, parts in list(self._parts.items()):
             version = max(map(version_of, parts.values()))
             if version > VERSION:
                 raise newer(version)
             if EPISODES in parts:
                 opened |= dict.fromkeys(open_ids(open_heads(parts[EPISODES])), key)
+            if key[0] in LONGEST_WHOLE:
+                rows[key] = pack(key[0], rows[key], self._parts.pop(key))
         return armed, opened
 
     def items(self) -> Iterator[tuple[bytes, Record]]:
         """Every record, without making it hot."""
         for key in self.keys(b""):
             record = self.hot.get(key)
-            yield key, record if record is not None else decode_record(key, self._cold[key], self._parts.get(key))
+            yield key, record if record is not None else self._decode(key, self._cold[key])
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
         """Every row of a record or of a part as it was last encoded; what has changed since is not in it."""
-        yield from self._cold.items()
-        for key, parts in self._parts.items():
-            for name, raw in parts.items():
-                yield part_key(key, name), raw
+        for key, stored in self._cold.items():
+            raw, parts = self._rows_of(key, stored)
+            yield key, raw
+            for name, part in parts.items():
+                yield part_key(key, name), part
 
     def flush(self) -> list[tuple[bytes, bytes | None]]:
         """Encode what was touched, and hand over the rows, of a record with parts only those that differ from what is
         stored; None marks a deleted one."""
-        rows: list[tuple[bytes, bytes | None]] = []
+        rows: list[tuple[bytes, bytes | None]] = [(key, None) for key in self._gone]
+        self._gone = []
         hot, cold = self.hot, self._cold
         buffer = bytearray()  # what `encode` gives may take half as much memory again as it is long
         for key, known in self.dirty.items():
             record = known or hot.get(key)
             if record is None:
                 rows.append((key, None))
-                rows += ((part_key(key, name), None) for name in self._parts.pop(key, ()))
                 continue
-            if key[0] not in PARTS:  # a pair or a person: what touches them changes them
-                _encode_into(record, buffer)
-                raw = cold[key] = bytes(buffer)
-                rows.append((key, raw))
+            longest, stored = LONGEST_WHOLE.get(key[0]), cold.get(key)
+            if longest is not None:
+                if stored is None or stored[0] != PACKED:
+                    _encode_into(record, buffer)
+                    if len(buffer) <= longest:
+                        raw = cold[key] = bytes(buffer)  # what touches it changes it
+                        rows.append((key, raw))
+                        continue
+                cold[key], changed = write(key, record, stored)
+                rows += changed
                 continue
             raw, parts = take_apart(key[0], record)
-            before = self._parts.get(key) or {}
-            if parts != before:
-                rows += _changes(key, before, parts)
-                self._parts[key] = parts
-            if cold.get(key) != raw:
+            rows += _changes(key, self._parts.get(key) or {}, parts)
+            self._parts[key] = parts
+            if stored != raw:
                 cold[key] = raw
                 rows.append((key, raw))
         self.dirty = {}
         if len(hot) > HOT_LIMIT:
             self.hot = {}
         return rows
+
+    def _rows_of(self, key: bytes, stored: bytes) -> tuple[bytes, Rows]:
+        """The stored rows of a record: its own, and those of its parts."""
+        if stored[0] == PACKED:
+            return unpack(key[0], stored)
+        return stored, self._parts.get(key) or {}
+
+    def _decode(self, key: bytes, stored: bytes) -> Record:
+        return decode_record(key, *self._rows_of(key, stored))
 
 
 def _changes(key: bytes, before: Rows, after: Rows) -> Iterator[tuple[bytes, bytes | None]]:

@@ -9,16 +9,19 @@ import pytest
 from streams.calendar import calendar_of
 from streams.detectors.rate import RateParams, start
 from streams.engine import Engine
-from streams.state.episode import Episode, Phase
+from streams.state.episode import Episode, FactRef, Phase
+from streams.state.long import CUTS, LONGEST_WHOLE, pack, unpack
+from streams.state.pair import Member, PairState, Rating
 from streams.state.parts import PARTS, part_key, put_together, split_part_key, take_apart
 from streams.state.program import ProgramState
-from streams.state.record import VERSION
-from streams.state.table import NewerStateError, Table, decode_record, program_key, tally_key
+from streams.state.record import VERSION, Record
+from streams.state.table import NewerStateError, Table, decode_record, pair_key, program_key, tally_key
 from streams.state.tally import Tally
 from tests.streams.logs import entries, random_lines, stored
 from tests.streams.state.test_table import GOLDEN
 
 KEY: Final = program_key("p")
+PAIR: Final = pair_key("p", "x")
 
 
 def a_program() -> ProgramState:
@@ -37,6 +40,15 @@ def kept(rows: dict[bytes, bytes | None]) -> list[tuple[bytes, bytes]]:
     return [(key, value) for key, value in rows.items() if value is not None]
 
 
+def assert_cut_alike(kind: int, record: Record, raw: bytes, parts: dict[str, bytes]) -> None:
+    """What is made of a long record is what taking it apart gives."""
+    cut = CUTS[kind]
+    rows = cut.rows(record)
+    assert unpack(kind, pack(kind, raw, parts)) == (raw, parts)
+    assert rows == [raw, *map(parts.get, cut.names)]
+    assert cut.length(rows) == len(msgspec.msgpack.encode(record))
+
+
 def test_a_record_that_was_taken_apart_is_as_it_was_and_its_rows_make_it_again() -> None:
     """Every record of a run of random facts; the kinds that have parts are all among them."""
     engine, kinds = Engine(), set()
@@ -47,14 +59,22 @@ def test_a_record_that_was_taken_apart_is_as_it_was_and_its_rows_make_it_again()
             if key[0] in PARTS:
                 before = msgspec.msgpack.encode(record)
                 raw, parts = take_apart(key[0], record)
+                if key[0] in LONGEST_WHOLE:
+                    assert_cut_alike(key[0], record, raw, parts)
                 assert msgspec.msgpack.encode(record) == before
                 assert decode_record(key, raw, parts) == record
                 kinds.add(key[0])
     assert kinds == set(PARTS)
 
 
-def test_what_is_written_by_and_by_is_what_is_written_at_once() -> None:
-    """After every single one of a run of random facts the rows restore what is in memory."""
+@pytest.mark.parametrize("longest", [None, 80, 300])
+def test_what_is_written_by_and_by_is_what_is_written_at_once(
+    longest: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After every single one of a run of random facts the rows restore what is in memory; also where nearly all pairs
+    and people have parts, and where they come to have them and lose them again."""
+    for kind in (b"p", b"m") if longest else ():
+        monkeypatch.setitem(LONGEST_WHOLE, kind[0], longest)
     engine, rows = Engine(), dict[bytes, bytes]()
     for number, value in enumerate(entries(random_lines(5, 150))):
         while not engine.apply(engine.applied + 1, value):
@@ -71,7 +91,7 @@ def test_what_is_written_by_and_by_is_what_is_written_at_once() -> None:
 def test_a_fact_leaves_the_rows_it_did_not_change() -> None:
     table, program = Table(), a_program()
     table.put(KEY, program)
-    assert {split_part_key(key)[1] for key in flushed(table) if key != KEY} == {"episodes", "sums"}
+    assert {split_part_key(key)[1] for key in flushed(table) if key != KEY} == {"episodes", "profile", "sums"}
     program.counted.positive += 1
     table.touch(KEY)
     assert flushed(table).keys() == {part_key(KEY, "sums")}
@@ -107,7 +127,7 @@ def test_a_record_made_anew_in_place_of_a_deleted_one_leaves_nothing_of_it() -> 
         tally.add(day, (1,), 100)
     table.put(key, tally)
     rows = flushed(table)
-    assert part_key(key, "past") in rows
+    assert part_key(key, "past-0") in rows
     table.delete(key)
     table.put(key, Tally())
     rows |= flushed(table)
@@ -129,17 +149,93 @@ def test_a_count_of_today_leaves_the_row_of_the_past_alone() -> None:
     assert flushed(table).keys() == {key}
     tally.add(110, (1, 0), 60)
     table.touch(key)
-    assert flushed(table).keys() == {part_key(key, "past")}
+    assert flushed(table).keys() == {part_key(key, "past-3")}
 
 
-def test_records_of_version_1_are_read_and_written_in_parts() -> None:
-    old = json.loads((GOLDEN / "v1.json").read_text())
+def test_a_new_day_rewrites_little_of_the_past_and_one_that_is_forgotten_nothing_after_it() -> None:
+    table = Table()
+    key = tally_key("p", "held")
+    tally = Tally()
+    table.put(key, tally)
+    written = []
+    for day in range(20_000, 21_000):
+        tally.add(day, (1,), 366)
+        table.touch(key)
+        rows = flushed(table)
+        written.append(sum(len(value or b"") for value in rows.values()))
+    assert {split_part_key(each)[1] for each, _ in table.stored() if each != key} == {
+        f"past-{day // 32}" for day in tally.days(0, 20_984)
+    }
+    assert max(written) < 200
+    restored = Table()
+    restored.restore(dict(table.stored()))
+    assert restored.get(key) == tally
+
+
+def a_long_pair() -> PairState:
+    ref = FactRef("event", 2, 0, 5, 1_700_000_000_000)
+    lows = tuple(Rating(0, 2, ref) for _ in range(16))
+    found = PairState(matched=ref, held=ref, members=(Member("a", ratings=lows), Member("b", ratings=lows)))
+    assert len(msgspec.msgpack.encode(found)) > LONGEST_WHOLE[PAIR[0]]
+    return found
+
+
+def test_a_pair_is_stored_whole_while_it_is_short_and_in_parts_while_it_is_long() -> None:
+    table, pair = Table(), a_long_pair()
+    members, pair.members = pair.members, ()
+    table.put(PAIR, pair)
+    rows = flushed(table)
+    assert rows.keys() == {PAIR}
+    pair.members = members
+    table.touch(PAIR)
+    rows |= flushed(table)
+    assert {split_part_key(key)[1] for key in rows if key != PAIR} == {"meetings"}
+    pair.held_seen = b"12345"
+    table.touch(PAIR)
+    assert flushed(table).keys() == {part_key(PAIR, "meetings")}
+    restored = Table()
+    restored.restore(dict(table.stored()))
+    assert restored.get(PAIR) == pair
+    pair.members = ()
+    table.touch(PAIR)
+    rows = flushed(table)
+    assert rows.pop(PAIR) == msgspec.msgpack.encode(pair)
+    assert rows == {part_key(PAIR, "meetings"): None}
+    assert dict(table.stored()) == {PAIR: msgspec.msgpack.encode(pair)}
+
+
+def test_a_long_pair_is_deleted_with_its_parts_and_one_made_anew_at_once_has_none_of_it() -> None:
+    table = Table()
+    table.put(PAIR, a_long_pair())
+    rows = flushed(table)
+    table.delete(PAIR)
+    assert flushed(table) == dict.fromkeys(rows)
+    table.put(PAIR, a_long_pair())
+    rows = flushed(table)
+    table.delete(PAIR)
+    table.put(PAIR, PairState())
+    after = dict(table.flush())
+    assert after == dict.fromkeys(rows) | {PAIR: msgspec.msgpack.encode(PairState())}
+
+
+def test_what_is_open_in_a_long_record_is_known_after_a_restart_and_when_it_wakes() -> None:
+    table, pair = Table(), a_long_pair()
+    pair.episodes, pair.armed_ms = (Episode(3, "", Phase.OPEN, id="open"),), 77
+    table.put(PAIR, pair)
+    rows = dict(kept(flushed(table)))
+    assert part_key(PAIR, "episodes") in rows
+    assert Table().restore(rows) == ([(77, PAIR)], {"open": PAIR})
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_records_of_earlier_versions_are_read_and_written_as_those_of_this(version: int) -> None:
+    old = json.loads((GOLDEN / f"v{version}.json").read_text())
     rows = {bytes.fromhex(key): bytes.fromhex(value) for key, value in old.items()}
     engine = Engine()
     engine.restore(rows.items())
     table = engine.state.table
     records = dict(table.items())
-    assert not any(key.startswith(b"d") for key in rows)
+    assert any(key.startswith(b"d") for key in rows) == (version > 1)
     for key in records:
         table.get(key)
         table.touch(key)
@@ -149,6 +245,7 @@ def test_records_of_version_1_are_read_and_written_in_parts() -> None:
     again.restore(rows.items())
     assert dict(again.state.table.items()) == records
     assert again.state.interventions == engine.state.interventions
+    assert not any(key.endswith(b"/past") for key in rows)
 
 
 def test_a_row_of_a_part_with_fewer_or_more_fields_is_read() -> None:
