@@ -155,12 +155,13 @@ def _peers(results: Results) -> Iterator[str]:
         "five ratings and the last time of its pair, keep that durably in the system's own way, put out a record when the rating "
         "is 2 or less (2 %). Each is set up as its own documentation advises. Every output is read back and checked; a wrong sum "
         "stops the benchmark. CPU is that of the whole run less that of a run with 2,000 records, so that starting up counts for "
-        "nobody; *warm* is the second half of a run, the fair figure for what a JVM does in the long run.\n"
+        "nobody; *warm* is the second half of a run, the fair figure for what a JVM does in the long run (not told of systems "
+        "whose outputs become visible seconds apart; nothing there is compiled meanwhile).\n"
     )
     lines = [
         (
             SYSTEMS[name].title, SYSTEMS[name].guarantee, SYSTEMS[name].setting, spread(part, name, "cpu_us"),
-            spread(part, name, "warm_cpu_us"), spread(part, name, "rate"), spread(part, name, "peak_mb"), runs(part, name),
+            "" if SYSTEMS[name].in_bursts else spread(part, name, "warm_cpu_us"), spread(part, name, "rate"), spread(part, name, "peak_mb"), runs(part, name),
         )
         for name in SYSTEMS
         if name in part.cases()

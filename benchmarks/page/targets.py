@@ -109,8 +109,8 @@ def _peers(results: Results) -> Iterator[tuple[str, str, str, str]]:
         "pair job beside durable peers", f"{number(ours)} µs", f"< {number(costs[best])} µs ({best})",
         "held" if ours < costs[best] else "MISSED",
     )  # fmt: skip
-    warm, limit = middle(part, "ebb", "warm_cpu_us"), middle(part, "streams-eos", "warm_cpu_us")
-    if warm is not None and limit is not None:
+    limit = middle(part, "streams-eos", "warm_cpu_us")
+    if limit is not None:
         yield (
             "pair job beside warm Kafka Streams, exactly once", f"{number(ours)} µs", f"≤ {number(limit)} µs",
             "held" if ours <= limit else "MISSED",

@@ -26,6 +26,8 @@ class System(NamedTuple):
         guarantee: what it promises of state and output after a crash, in its own terms.
         setting: what was set beside its defaults, in words.
         share: of the records it is given, because it would take too long with all.
+        in_bursts: its outputs become visible with commits that are seconds apart, so CPU time and outputs of half a
+            run do not belong together.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class System(NamedTuple):
     setting: str
     environment: Mapping[str, str] = {}
     share: float = 1.0
+    in_bursts: bool = False
 
     def command(self) -> list[str]:
         """What starts it. Sets its environment up at the first call, which downloads."""
@@ -51,7 +54,7 @@ _CHANGELOG: Final = "changelog topic, at least once: after a crash records may c
 _EOS: Final = "changelog topic and transactions: exactly once"
 
 SYSTEMS: Final[dict[str, System]] = {
-    "ebb": System("ebb", "Ebb's host", "state topic and transactions: exactly once", "as shipped"),
+    "ebb": System("ebb", "Ebb's host", "state topic and transactions: exactly once", "as shipped", in_bursts=True),
     "faust-memory": System(
         "faust", "Faust, table in memory", _CHANGELOG, "orjson installed", {"STORE": "memory://"}, share=0.03
     ),
@@ -68,7 +71,7 @@ SYSTEMS: Final[dict[str, System]] = {
     ),
     "quix": System("quix", "Quix Streams", _CHANGELOG, "RocksDB state, commit every 5 s (default)", share=0.4),
     "quix-eos": System(
-        "quix", "Quix Streams, exactly once", _EOS, "as above", {"GUARANTEE": "exactly-once"}, share=0.4
+        "quix", "Quix Streams, exactly once", _EOS, "as above", {"GUARANTEE": "exactly-once"}, share=0.4, in_bursts=True
     ),
     "bytewax": System(
         "bytewax", "Bytewax", "SQLite snapshots every 10 s: output at least once", "recovery store, batches of 1,000"

@@ -93,7 +93,7 @@ def drain(
 
     Returns: CPU seconds of its whole life until positions are committed (or 12 s after the last output, for systems
         that keep them elsewhere), seconds from its start to the last output, and CPU a record between the middle
-        output and the last one, which is the warm part.
+        output and the last one, which is the warm part, unless outputs come in bursts.
     Raises: WrongAnswerError, UnfinishedError.
     """
     log = session.folder / f"{name}.log"
@@ -123,7 +123,7 @@ def drain(
         raise WrongAnswerError(f"{name}: {watcher.outputs}, {watcher.checksum} instead of {expected}")
     last, half = seen[-1], next(one for one in seen if one.outputs >= expected.outputs / 2)
     found = {"cpu_s": used, "wall_s": last.moment - began, "records": float(records), "peak_mb": memory}
-    if last.moment > half.moment:
+    if last.moment > half.moment and not system.in_bursts:
         warm = (last.outputs - half.outputs) * records / expected.outputs
         found["warm_cpu_us"] = (last.cpu - half.cpu) / warm * 1e6
     return found
