@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
@@ -59,12 +58,15 @@ class Reader:
             "log_level": 0,
         }
         self._consumer = Consumer(self._settings)
+        self._uncommitted: Consumer | None = None
 
     def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+        if self._uncommitted is not None:
+            self._uncommitted.close()
 
     def partitions(self) -> dict[str, int]:
         """Every topic on the cluster, and how many partitions it has. Raises: KafkaException when nobody answers."""
@@ -79,11 +81,16 @@ class Reader:
                 parts of a transaction become visible one after another, each when its marker is written: who saw one
                 part of it (a position) needs this to see what belongs to it elsewhere (interventions).
         """
-        if not uncommitted:
-            return _stretches(self._consumer, places)
-        consumer = Consumer(self._settings | {"isolation.level": "read_uncommitted"})
-        with closing(consumer):
-            return _stretches(consumer, places)
+        consumer = self._consumer
+        if uncommitted:
+            if self._uncommitted is None:
+                self._uncommitted = Consumer(self._settings | {"isolation.level": "read_uncommitted"})
+            consumer = self._uncommitted
+        found = {}
+        for topic, partition in places:
+            place = TopicPartition(topic, partition)
+            found[topic, partition] = Stretch(*consumer.get_watermark_offsets(place, timeout=ANSWER_S, cached=False))
+        return found
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int | None]:
         """The group's positions; None where it never committed one."""
@@ -127,11 +134,3 @@ class Reader:
                     if offset + 1 >= left[place]:
                         del left[place]
         self._consumer.unassign()
-
-
-def _stretches(consumer: Consumer, places: Iterable[Place]) -> dict[Place, Stretch]:
-    found = {}
-    for topic, partition in places:
-        place = TopicPartition(topic, partition)
-        found[topic, partition] = Stretch(*consumer.get_watermark_offsets(place, timeout=ANSWER_S, cached=False))
-    return found

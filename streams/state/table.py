@@ -285,8 +285,10 @@ class Table:
                 rows += changed
                 continue
             raw, parts = take_apart(key[0], record)
-            rows += _changes(key, self._parts.get(key) or {}, parts)
-            self._parts[key] = parts
+            before = self._parts.get(key) or {}
+            if parts != before:
+                rows += _changes(key, before, parts)
+                self._parts[key] = parts
             if stored != raw:
                 cold[key] = raw
                 rows.append((key, raw))
