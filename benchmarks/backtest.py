@@ -94,7 +94,7 @@ def replay(session: Session, path: Path, jobs: int, how: str = "all") -> dict[st
 
 def run(session: Session) -> Part:
     """Measure backtests, `backtest` in the results."""
-    pairs, months, rounds = (2_000, 0.25, 2) if session.is_quick else (10_000, 0.25, 5)
+    pairs, months, rounds = (2_000, 0.25, 2) if session.is_quick else (8_000, 0.25, 5)
     say(f"a recording of {pairs:,} pairs over {months:g} months")
     journal, lines = write(session.folder, pairs, months)
     cases = {

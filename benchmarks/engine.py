@@ -60,7 +60,7 @@ def fill(session: Session, topic: str, platform: Platform, facts: int, partition
 
 def run(session: Session) -> Part:
     """Measure the engine and its recovery, `engine` and `recovery` in the results."""
-    pairs, facts, rounds = (3_000, 120_000, 2) if session.is_quick else (20_000, 300_000, 5)
+    pairs, facts, rounds = (3_000, 120_000, 2) if session.is_quick else (20_000, 180_000, 5)
     say(f"a journal of {facts:,} facts of {pairs:,} pairs")
     records, before = fill(session, JOURNAL, Platform(pairs, max(1, pairs // PAIRS_PER_PROGRAM)), facts)
 

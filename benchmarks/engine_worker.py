@@ -3,7 +3,7 @@
     python -m benchmarks.engine_worker BROKERS PREFIX
 
 Environment: BENCH_JOURNAL for a journal of another name; BENCH_PROFILE, a file for what cProfile saw; BENCH_RULES=four
-for nothing on but the four rules Ebb began with.
+for nothing on but the four rules Ebb began with; BENCH_UNIT, how many records and interventions a commit holds at most.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from agents.engine import EngineFold, engines
 from agents.host.chunks import make_app
 from agents.host.clients import KafkaSettings
+from agents.host.lane import LaneOptions
 from agents.host.worker import host_lanes, run_apps
 from benchmarks.backtest import four_rules
 from benchmarks.pair_worker import LoudObserver, pair_topics
@@ -61,7 +62,9 @@ def main() -> None:
         fold_of = _with_four_rules(fold_of, prefix)
     topics = pair_topics(prefix, os.environ.get("BENCH_JOURNAL"))
     observer = _Observer(folds)
-    observer.lanes = host_lanes(app, fold_of, kafka=kafka, topics=topics, observer=observer)
+    unit = os.environ.get("BENCH_UNIT")
+    options = LaneOptions(unit_records=int(unit)) if unit else LaneOptions()
+    observer.lanes = host_lanes(app, fold_of, kafka=kafka, topics=topics, options=options, observer=observer)
     if "BENCH_PROFILE" not in os.environ:
         run_apps(app)
     profiler = cProfile.Profile()

@@ -126,7 +126,7 @@ def measure(session: Session, topics: Topics, count: int, profile: Path | None =
 
 def run(session: Session) -> Part:
     """Measure ingest, `ingest` in the results."""
-    count, rounds = (40_000, 2) if session.is_quick else (300_000, 5)
+    count, rounds = (40_000, 2) if session.is_quick else (200_000, 5)
     say(f"{count:,} facts of {PAIRS:,} pairs, twice: once with {100 / BAD_EVERY:g} % bad records")
     cases = {"ingest": (Topics("clean."), 0), "ingest, 1 % bad": (Topics("bad."), BAD_EVERY)}
     written, inbound = dict[Topics, int](), dict[Topics, float]()

@@ -244,7 +244,7 @@ def ladder(session: Session, topics: Topics, process: subprocess.Popen[bytes], g
 
 def run(session: Session) -> Part:
     """Measure all three: `drain`, `sustainable` and `latency` in the results."""
-    facts, rounds, seconds = (30_000, 1, 6) if session.is_quick else (150_000, 5, LATENCY_S)
+    facts, rounds, seconds = (30_000, 1, 6) if session.is_quick else (120_000, 5, LATENCY_S)
     backlog = Topics("drain.")
     ingest.create(session, backlog)
     days = facts / (PAIRS * FACTS_PER_PAIR_MONTH / 30)

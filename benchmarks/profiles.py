@@ -1,8 +1,8 @@
 """Where the time goes: `python -m benchmarks.profiles [--only engine]`.
 
 cProfile makes every call dearer, so shares say where to look and not what a fact costs; the time of built-in functions
-is given to whoever calls them. Engine (with its commits) and ingest are whole workers on a real Kafka, recovery and
-backtests run without one.
+is given to whoever calls them. Engine (with commits as large as in a backlog), commit (ones of a few facts, as when
+little comes) and ingest are whole workers on a real Kafka, recovery and backtests run without one.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ AREAS: Final = (
 """Where a function stands → what it does, first match."""
 REST: Final = "everything else"
 TOP: Final = 12
+FEW: Final = 16
+"""Records of state and interventions in a small commit."""
 Key = tuple[str, int, str]
 
 
@@ -89,11 +91,19 @@ def figures(stats: pstats.Stats, facts: int) -> list[tuple[str, dict[str, float]
 
 def of_engine(session: Session) -> tuple[pstats.Stats, int]:
     """A worker with the engine on a real Kafka, commits and all."""
-    facts = 20_000 if session.is_quick else 100_000
+    return _of_worker(session, 20_000 if session.is_quick else 100_000, {})
+
+
+def of_commit(session: Session) -> tuple[pstats.Stats, int]:
+    """The same with commits of some five facts."""
+    return _of_worker(session, 2_000 if session.is_quick else 20_000, {"BENCH_UNIT": str(FEW)})
+
+
+def _of_worker(session: Session, facts: int, setting: dict[str, str]) -> tuple[pstats.Stats, int]:
     records, _ = engine.fill(session, engine.JOURNAL, Platform(5_000, 25), facts)
     make_topics(session, "profile.")
     seen = session.folder / "engine.profile"
-    environment = {"BENCH_JOURNAL": engine.JOURNAL, "BENCH_PROFILE": str(seen)}
+    environment = {"BENCH_JOURNAL": engine.JOURNAL, "BENCH_PROFILE": str(seen)} | setting
     drain("benchmarks.engine_worker", session.brokers, "profile.", records, session.folder, environment=environment)
     return pstats.Stats(str(seen)), records
 
@@ -138,6 +148,7 @@ def of_backtest(session: Session) -> tuple[pstats.Stats, int]:
 PROFILES: Final[dict[str, Callable[[Session], tuple[pstats.Stats, int]]]] = {
     "ingest": of_ingest,
     "engine": of_engine,
+    "commit": of_commit,
     "recovery": of_recovery,
     "backtest": of_backtest,
 }

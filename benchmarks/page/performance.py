@@ -66,7 +66,7 @@ def _why(results: Results, target: Target) -> str:
         return "not profiled yet."
     areas = [run for run in part.runs if run.case.startswith("area: ")]
     told = ", ".join(f"{run.case[6:]} {run.figures['share']:.0%}" for run in areas[:5])
-    return f"of the time of `{profile}`: {told} (tables below)."
+    return f"{target.note} Of the time of `{profile}`: {told} (tables below).".strip()
 
 
 def _machine(results: Results) -> str:
