@@ -3,7 +3,7 @@
     python -m benchmarks.engine_worker BROKERS PREFIX
 
 Environment: BENCH_JOURNAL for a journal of another name; BENCH_PROFILE, a file for what cProfile saw; BENCH_RULES=four
-for nothing on but the four rules Ebb began with; BENCH_UNIT, how many records and interventions a commit holds at most.
+for nothing on but the four rules Ebb began with; BENCH_UNIT, how many entries a commit holds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agents.engine import EngineFold, engines
+from agents.host import lane
 from agents.host.chunks import make_app
 from agents.host.clients import KafkaSettings
 from agents.host.lane import LaneOptions
@@ -62,8 +63,10 @@ def main() -> None:
         fold_of = _with_four_rules(fold_of, prefix)
     topics = pair_topics(prefix, os.environ.get("BENCH_JOURNAL"))
     observer = _Observer(folds)
-    unit = os.environ.get("BENCH_UNIT")
-    options = LaneOptions(unit_records=int(unit)) if unit else LaneOptions()
+    options = LaneOptions()
+    if unit := os.environ.get("BENCH_UNIT"):
+        lane.BLOCK = int(unit)
+        options = LaneOptions(unit_records=1)
     observer.lanes = host_lanes(app, fold_of, kafka=kafka, topics=topics, options=options, observer=observer)
     if "BENCH_PROFILE" not in os.environ:
         run_apps(app)

@@ -42,8 +42,8 @@ AREAS: Final = (
 """Where a function stands → what it does, first match."""
 REST: Final = "everything else"
 TOP: Final = 12
-FEW: Final = 16
-"""Records of state and interventions in a small commit."""
+FEW: Final = 5
+"""Facts in a small commit."""
 Key = tuple[str, int, str]
 
 
@@ -95,7 +95,7 @@ def of_engine(session: Session) -> tuple[pstats.Stats, int]:
 
 
 def of_commit(session: Session) -> tuple[pstats.Stats, int]:
-    """The same with commits of some five facts."""
+    """The same with small commits."""
     return _of_worker(session, 2_000 if session.is_quick else 20_000, {"BENCH_UNIT": str(FEW)})
 
 
