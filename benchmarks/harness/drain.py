@@ -73,7 +73,8 @@ def drain(
 
 
 def counted(commits: list[Commit], skip: int) -> dict[str, float]:
-    """Rate and CPU from the first commit at which `skip` entries are applied, or else the last but one, to the last.
+    """Rate and CPU from the first commit at which `skip` entries are applied, or else the last but one, to the last at
+    which there was still something to apply: after it a worker that gathers waits in vain for more.
 
     What was applied counts, not what was committed: at a commit of one partition the others have work done that they
     commit later, and it was not done after that moment.
@@ -83,7 +84,9 @@ def counted(commits: list[Commit], skip: int) -> dict[str, float]:
     if len(commits) < 2:
         raise RuntimeError("one commit is no stretch to measure")
     begin = min(bisect_left([each.applied for each in commits], skip), len(commits) - 2)
-    first, last, rest = commits[begin], commits[-1], commits[begin + 1 :]
+    busy = bisect_left([each.applied for each in commits], commits[-1].applied) - 1
+    end = busy if busy > begin else len(commits) - 1
+    first, last, rest = commits[begin], commits[end], commits[begin + 1 : end + 1]
     entries = last.applied - first.applied
     if not entries:
         raise RuntimeError("all was applied before the first commit: the load is too small to measure")

@@ -26,7 +26,7 @@ _METHOD: Final = """## How it is measured
   bytes, msgspec decodes them, nothing else. "x bare" is CPU a fact over that loop's CPU a record of the same minute, median
   of the runs; it moves less from machine to machine than either.
 - A figure is the median of all runs, with the least and the most in brackets. No run and no sample is left out.
-- *Drain rate*: how fast a backlog goes. *Sustainable rate*: the highest rate of an open loop at which the age of what comes out
+- *Drain rate*: how fast a backlog goes while there is one: to the last commit that leaves something of it. *Sustainable rate*: the highest rate of an open loop at which the age of what comes out
   does not grow by more than 1 % of the time that passes.
 - Latency counts from the instant at which a rating was *due* to be sent (open loop), to its intervention read back by a
   read_committed consumer, whether or not the sender was late.

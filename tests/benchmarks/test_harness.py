@@ -31,6 +31,15 @@ def test_counting_begins_at_the_commit_that_ends_the_warm_up_and_counts_what_was
     assert counted(commits, 450)["entries"] == 300
 
 
+def test_counting_ends_at_the_last_commit_at_which_there_was_something_to_apply() -> None:
+    commits = [_commit(100, 120, 1.0, 0.5), _commit(150, 320, 2.0, 0.7), _commit(100, 500, 3.0, 0.9)]
+    commits.append(_commit(150, 500, 5.0, 0.91))  # waited for more, which did not come
+    assert counted(commits, 100) == {
+        "rate": 200.0, "cpu_us": pytest.approx(1_000.0), "entries": 200, "committed": 150, "commits": 1, "rows": 10,
+        "interventions": 1, "commit_s": 0.5,
+    }  # fmt: skip
+
+
 def test_a_load_that_is_through_before_the_first_commit_is_not_measured() -> None:
     with pytest.raises(RuntimeError, match="one commit"):
         counted([_commit(100, 100, 1.0, 0.5)], 0)
