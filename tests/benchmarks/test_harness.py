@@ -27,7 +27,7 @@ def test_counting_begins_at_the_commit_that_ends_the_warm_up_and_counts_what_was
         "rate": 150.0, "cpu_us": pytest.approx(1_000.0), "entries": 300, "committed": 300, "commits": 1, "rows": 10,
         "interventions": 1, "commit_s": 0.5,
     }  # fmt: skip
-    assert counted(commits, 0)["entries"] == 380
+    assert counted(commits, 0)["entries"] == 80
     assert counted(commits, 450)["entries"] == 300
 
 
