@@ -37,7 +37,7 @@ from deploy.ports import HOST, free_port
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
-_ADMIN_TIMEOUT_S = 15.0
+_ADMIN_TIMEOUT_S = 60.0
 _LOG_TAIL_LINES = 15
 _NEVER_MS = str(365 * 24 * 3_600_000)
 _NO_RETENTION = {"log.initial.task.delay.ms": _NEVER_MS, "log.retention.check.interval.ms": _NEVER_MS}
@@ -231,7 +231,7 @@ class KafkaBroker:
         Raises: KafkaBrokerError with the broker's reason, for example that it exists already.
         """
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication, config=dict(config or {}))
-        admin = self._admin()  # kept until the answer is here: a collected client cancels its requests
+        admin = self._admin(_ADMIN_TIMEOUT_S)  # kept until the answer is here: a collected client cancels its requests
         pending = admin.create_topics([topic], operation_timeout=_ADMIN_TIMEOUT_S)
         try:
             pending[name].result(_ADMIN_TIMEOUT_S)
@@ -246,9 +246,10 @@ class KafkaBroker:
     ) -> None:
         self.stop()
 
-    def _admin(self) -> AdminClient:
+    def _admin(self, patience_s: float) -> AdminClient:
         # Its own log lines while the broker is not up yet would only repeat what we wait for.
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
+        timeout_ms = int(patience_s * 1000)
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": timeout_ms})
 
     def _place(self) -> Path:
         if self._folder is None:
@@ -341,7 +342,7 @@ class KafkaBroker:
     def _answers(self) -> bool:
         """Whether it serves metadata and counts itself as alive."""
         try:
-            return bool(self._admin().list_topics(timeout=1.0).brokers)
+            return bool(self._admin(2.0).list_topics(timeout=1.0).brokers)
         except KafkaException:
             return False
 
