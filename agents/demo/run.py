@@ -192,7 +192,7 @@ class Demo:
             "EBB_KAFKA_EMBEDDED": "true",
             "EBB_KAFKA_FETCH_WAIT_MS": "10",
             "EBB_CLOCK": "records",
-            "EBB_LINGER_MS": "100",  # a year passes in half a minute: larger commits, nobody waits for one
+            "EBB_LINGER_MS": "100",  # a year passes in a minute or so: larger commits, nobody waits for one
             "EBB_PORT": str(self.port),
             "EBB_LOG_FORMAT": "text",
         }

@@ -83,8 +83,9 @@ def counted(commits: list[Commit], skip: int) -> dict[str, float]:
     """
     if len(commits) < 2:
         raise RuntimeError("one commit is no stretch to measure")
-    begin = min(bisect_left([each.applied for each in commits], skip), len(commits) - 2)
-    busy = bisect_left([each.applied for each in commits], commits[-1].applied) - 1
+    applied = [each.applied for each in commits]
+    begin = min(bisect_left(applied, skip), len(commits) - 2)
+    busy = bisect_left(applied, applied[-1]) - 1
     end = busy if busy > begin else len(commits) - 1
     first, last, rest = commits[begin], commits[end], commits[begin + 1 : end + 1]
     entries = last.applied - first.applied
