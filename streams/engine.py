@@ -42,7 +42,7 @@ from streams.ruleset import RuleSet
 from streams.sources import hear
 from streams.state.episode import FactRef
 from streams.state.partition import Partition, Sweep
-from streams.state.seen import fingerprint
+from streams.state.seen import digest_of
 from streams.sweep import continue_sweep
 from streams.view import TOPIC_CODES, TOPICS, View
 from streams.waking import wake
@@ -181,7 +181,7 @@ class Engine:
         if state.erased and names_erased(state, fact):
             state.counts["erased", topic] += 1
             return
-        if not state.seen.add(fingerprint(code, fact.program_id, fact.event_id), state.day_of(arrived_ms)):
+        if not state.seen.add(digest_of(code, fact.program_id, fact.event_id), state.day_of(arrived_ms)):
             state.counts["duplicates", topic] += 1
             return
         if topic in FACT_TOPICS:
