@@ -15,20 +15,28 @@ It speaks the protocol, transactions and groups included, and proves no more tha
 
 Searching an offset walks the batches of a partition from the oldest one, so many small batches make fetches slow:
 `delete_records` drops what was consumed.
+
+A request of ours right after another is now and then not heard: the cluster's thread then sleeps for a second before it
+looks (librdkafka 2.16). A connection wakes it, so we knock until it has answered.
 """
 
+import contextlib
 import ctypes
 import re
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from confluent_kafka import cimpl
 
+Result = TypeVar("Result")
 _PRODUCER = 0  # rd_kafka_type_t RD_KAFKA_PRODUCER
 _CONF_OK = 0  # rd_kafka_conf_res_t RD_KAFKA_CONF_OK
 _ERROR_SIZE = 512
 _REBALANCE_DELAY_MS = 100  # instead of 3,000: a group of one member need not wait long for others
+_KNOCK_S = 0.01  # a request that was heard is answered in far less
 _TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")  # Kafka's rule; the mock cluster takes anything
 
 CLIENT_SETTINGS: Final[Mapping[str, bool]] = MappingProxyType({"check_crcs": False})
@@ -37,6 +45,13 @@ CLIENT_SETTINGS: Final[Mapping[str, bool]] = MappingProxyType({"check_crcs": Fal
 
 class EmbeddedBrokerError(RuntimeError):
     """librdkafka refused to start the cluster or to carry out a request; the message is its own."""
+
+
+def _knock(address: str) -> None:
+    """Connect, and leave. Where nobody listens any more there is nothing to wake."""
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        pass
 
 
 def _load_library() -> ctypes.CDLL:
@@ -118,7 +133,7 @@ class EmbeddedBroker:
     def stop(self) -> None:
         """Close every connection and forget everything. Does nothing when not running."""
         if self._cluster is not None:
-            self._library.rd_kafka_mock_cluster_destroy(self._cluster)
+            self._ask(self._library.rd_kafka_mock_cluster_destroy, self._cluster)
             self._cluster = None
         if self._client is not None:
             self._library.rd_kafka_destroy(self._client)
@@ -138,7 +153,8 @@ class EmbeddedBroker:
         if partitions < 1:
             raise ValueError(f"topic {name} needs at least one partition, not {partitions}")
         replicas = min(3, self._brokers)
-        code = self._library.rd_kafka_mock_topic_create(self._running(), name.encode(), partitions, replicas)
+        create = self._library.rd_kafka_mock_topic_create
+        code = self._ask(create, self._running(), name.encode(), partitions, replicas)
         self._check(code, f"create topic {name} with {partitions} partitions")
 
     def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
@@ -146,9 +162,8 @@ class EmbeddedBroker:
 
         Raises: EmbeddedBrokerError for an unknown partition or an offset past the end.
         """
-        code = self._library.rd_kafka_mock_partition_delete_records(
-            self._running(), topic.encode(), partition, before_offset
-        )
+        delete = self._library.rd_kafka_mock_partition_delete_records
+        code = self._ask(delete, self._running(), topic.encode(), partition, before_offset)
         self._check(code, f"delete records of {topic}/{partition} before {before_offset}")
 
     def __enter__(self) -> Self:
@@ -158,6 +173,22 @@ class EmbeddedBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _ask(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Call a function that the cluster's thread answers, and knock until it has."""
+        address, answered = self.bootstrap.partition(",")[0], threading.Event()
+
+        def knock() -> None:
+            while not answered.wait(_KNOCK_S):
+                _knock(address)
+
+        knocker = threading.Thread(target=knock, name="knock", daemon=True)
+        knocker.start()
+        try:
+            return function(*arguments)
+        finally:
+            answered.set()
+            knocker.join()
 
     def _running(self) -> int:
         if self._cluster is None:

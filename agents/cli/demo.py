@@ -103,8 +103,10 @@ def _tell(console: Any, result: Result, files: Files, *, is_kept: bool) -> None:
 
 
 def _tell_kept(console: Any, demo: Demo) -> None:
-    console.print(f"\nStill running until Ctrl-C: metrics on http://127.0.0.1:{demo.port}/metrics", highlight=False)
-    console.print("Other commands reach it with\n", highlight=False)
+    console.print("\nStill running until Ctrl-C. Metrics are on\n", highlight=False)
+    for half, address in demo.addresses.items():
+        console.print(f"  http://{address}/metrics  {half}", highlight=False)
+    console.print("\nOther commands reach it with\n", highlight=False)
     console.print(f"  export EBB_BROKERS={demo.brokers} EBB_KAFKA_EMBEDDED=true\n", highlight=False)
 
 

@@ -21,6 +21,8 @@ SLICE_MS: Final = 86_400_000
 SLICE_RECORDS: Final = 2_000
 MOST_AHEAD_BYTES: Final = 2_000_000
 PATIENCE_S: Final = 30.0
+_JOURNAL_EVERY_S: Final = 0.002  # looked up here
+_ENGINE_EVERY_S: Final = 0.02  # asked of the engine, which has other things to do
 
 
 class Inbound(Protocol):
@@ -94,8 +96,8 @@ class Feeder(threading.Thread):
         try:
             for part in slices(self._records):
                 self._send(part)
-                self._wait(lambda: self._journalled() >= self.sent, "ingest")
-                self._wait(lambda: self._bytes_ahead() < MOST_AHEAD_BYTES, "the engine")
+                self._wait(lambda: self._journalled() >= self.sent, "ingest", _JOURNAL_EVERY_S)
+                self._wait(lambda: self._bytes_ahead() < MOST_AHEAD_BYTES, "the engine", _ENGINE_EVERY_S)
                 if self._asked_to_stop.is_set():
                     return
         except BaseException as error:  # noqa: BLE001  (the demo reports it and ends)
@@ -127,9 +129,9 @@ class Feeder(threading.Thread):
         if error is not None:
             self._refused.append(str(error))
 
-    def _wait(self, is_done: Callable[[], bool], who: str) -> None:
+    def _wait(self, is_done: Callable[[], bool], who: str, every_s: float) -> None:
         began = time.monotonic()
         while not is_done() and not self._asked_to_stop.is_set():
             if time.monotonic() - began > PATIENCE_S:
                 raise StalledError(f"{who} did not take {self.sent:,} facts within {PATIENCE_S:.0f} s.")
-            time.sleep(0.002)
+            time.sleep(every_s)

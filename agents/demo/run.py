@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,24 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-from prometheus_client.parser import text_string_to_metric_families
-
-import agents
 from agents.demo.feed import Feeder, Inbound, StalledError
 from agents.demo.screen import Screen
 from agents.demo.watch import InterventionWatch, JournalWatch
+from agents.demo.worker import HALVES, Half, WorkerProcess, free_ports
 from agents.embedded import EmbeddedBroker
 from agents.host.clients import KafkaSettings
 from schemas.outbound import Intervention
 from schemas.topics import CATALOGUE
 
-_ROOT: Final = Path(agents.__file__).resolve().parent.parent
 PARTITIONS: Final = 4
 """Of every topic but those of one: there are four programs, and each partition costs the worker commits of its own."""
 _START_S: Final = 60.0
 _SETTLE_S: Final = 60.0
-_STOP_S: Final = 20.0
 
 
 class DemoError(Exception):
@@ -87,7 +74,7 @@ class Demo:
     """A running demo: `start`, `feed`, then `stop` whatever happens.
 
     Args:
-        port: of the worker's health and metrics; 0: any free one.
+        port: of the engine's health and metrics; 0: any free one.
     """
 
     def __init__(self, files: Files, screen: Screen, port: int = 0) -> None:
@@ -96,12 +83,18 @@ class Demo:
         self._look = Look()
         self._began = time.monotonic()
         self._broker = EmbeddedBroker()
-        self.port = port or _free_port()
-        self._worker: subprocess.Popen[bytes] | None = None
+        ports = free_ports(len(HALVES))
+        self._ports = dict(zip(HALVES, ports, strict=True)) | ({"engine": port} if port else {})
+        self._workers: dict[Half, WorkerProcess] = {}
         self._journal: JournalWatch | None = None
         self._interventions: InterventionWatch | None = None
         self._feeder: Feeder | None = None
         self._asked_to_stop = threading.Event()
+
+    @property
+    def addresses(self) -> dict[Half, str]:
+        """Where each half of the worker shows its health and metrics, `host:port`."""
+        return {half: f"127.0.0.1:{port}" for half, port in self._ports.items()}
 
     @property
     def brokers(self) -> str:
@@ -116,7 +109,7 @@ class Demo:
         """Start broker, worker and watchers. Raises: DemoError."""
         try:
             self._files.folder.mkdir(parents=True, exist_ok=True)
-            self._files.log.touch()
+            self._files.log.write_bytes(b"")
         except OSError as error:
             raise DemoError(
                 f"cannot write into {self._files.folder} ({error.strerror}): set EBB_DATA_DIR to another folder."
@@ -124,7 +117,8 @@ class Demo:
         self._broker.start()
         for topic in CATALOGUE:
             self._broker.create_topic(topic.name, min(topic.partitions, PARTITIONS))
-        self._worker = self._start_worker()
+        for half, port in self._ports.items():
+            self._workers[half] = WorkerProcess(half, self.brokers, port, self._files.log)
         kafka = KafkaSettings(brokers=self.brokers, embedded=True)
         self._journal = JournalWatch(kafka, PARTITIONS, self._files.recording)
         self._interventions = InterventionWatch(kafka, PARTITIONS)
@@ -157,12 +151,14 @@ class Demo:
         entries = self._journal.finish()
         self._interventions.follower.stop()
         self._interventions.write(self._files.interventions)
-        return Result(self._applied_facts(), seconds, entries, dict(self._interventions.counts))
+        return Result(
+            self._workers["engine"].total("ebb_facts_total"), seconds, entries, dict(self._interventions.counts)
+        )
 
     def wait(self) -> None:
         """Leave it running until asked to stop. Raises: DemoError when the worker ends."""
         while not self._asked_to_stop.wait(0.2):
-            self._check_worker()
+            self._check_workers()
 
     def stop(self) -> None:
         """End everything that was started."""
@@ -172,62 +168,23 @@ class Demo:
             self._journal.discard()
         if self._interventions is not None:
             self._interventions.follower.stop()
-        worker = self._worker
-        if worker is not None and worker.poll() is None:
-            worker.terminate()
-            try:
-                worker.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+        for worker in self._workers.values():
+            worker.ask_to_stop()
+        for worker in self._workers.values():
+            worker.stop()
         self._broker.stop()
 
     # the worker
 
-    def _start_worker(self) -> subprocess.Popen[bytes]:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("EBB_")}
-        own |= {
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
-            "EBB_BROKERS": self.brokers,
-            "EBB_KAFKA_EMBEDDED": "true",
-            "EBB_KAFKA_FETCH_WAIT_MS": "10",
-            "EBB_CLOCK": "records",
-            "EBB_LINGER_MS": "100",  # a year passes in a minute or so: larger commits, nobody waits for one
-            "EBB_PORT": str(self.port),
-            "EBB_LOG_FORMAT": "text",
-        }
-        with self._files.log.open("wb") as output:
-            return subprocess.Popen(
-                [*_die_with_us(), sys.executable, "-m", "agents.cli", "worker"],
-                cwd=self._files.folder,  # not where an ebb.toml meant for something else may stand
-                env=own,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us: we stop it in order
-            )
-
-    def _ask(self, path: str) -> bytes | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        with contextlib.closing(connection):
-            try:
-                connection.request("GET", path)
-                return connection.getresponse().read()
-            except (OSError, http.client.HTTPException):
-                return None  # not up yet, or busy: whoever asks has a time limit
-
-    def _report(self) -> dict[str, Any]:
-        answer = self._ask("/readyz")
-        return {} if answer is None else msgspec.json.decode(answer)
-
     def _ready(self) -> bool:
-        report = self._report()
-        reasons = report.get("reasons", [])
-        self._look.stage = "starting the worker" + (f": {reasons[0]}" if reasons else "")
-        return report.get("ready") is True
+        reports = [worker.report() for worker in self._workers.values()]
+        reason = next((reason for report in reports for reason in report.get("reasons", [])), "")
+        self._look.stage = "starting the worker" + (f": {reason}" if reason else "")
+        return all(report.get("ready") is True for report in reports)
 
     def _positions(self) -> dict[int, int]:
-        return {int(number): position for number, position in self._report().get("positions", {}).items()}
+        report = self._workers["engine"].report()
+        return {int(number): position for number, position in report.get("positions", {}).items()}
 
     def _bytes_ahead(self) -> int:
         assert self._journal is not None
@@ -241,15 +198,7 @@ class Demo:
         positions = self._positions()
         if self._journal.facts < facts or [positions.get(n, 0) for n in range(PARTITIONS)] != self._journal.ends:
             return False
-        return self._sum("ebb_interventions_total") == self._interventions.total
-
-    def _applied_facts(self) -> int:
-        return self._sum("ebb_facts_total")
-
-    def _sum(self, metric: str) -> int:
-        text = (self._ask("/metrics") or b"").decode()
-        families = text_string_to_metric_families(text)
-        return int(sum(sample.value for family in families for sample in family.samples if sample.name == metric))
+        return self._workers["engine"].total("ebb_interventions_total") == self._interventions.total
 
     # watching
 
@@ -265,7 +214,7 @@ class Demo:
     def _check(self) -> None:
         if self._asked_to_stop.is_set():
             raise DemoError("stopped before the end.")
-        self._check_worker()
+        self._check_workers()
         followers = [watch.follower for watch in (self._journal, self._interventions) if watch is not None]
         for thread in (self._feeder, *followers):
             if thread is not None and thread.failure is not None:
@@ -273,10 +222,11 @@ class Demo:
                     raise DemoError(f"{thread.failure} {self._files.log} may say why.") from thread.failure
                 raise thread.failure
 
-    def _check_worker(self) -> None:
-        if self._worker is not None and self._worker.poll() is not None:
-            tail = "\n".join(self._files.log.read_text("utf-8", errors="replace").splitlines()[-5:])
-            raise DemoError(f"the worker ended with exit code {self._worker.returncode}:\n{tail}")
+    def _check_workers(self) -> None:
+        for half, worker in self._workers.items():
+            if (code := worker.exit_code()) is not None:
+                tail = "\n".join(self._files.log.read_text("utf-8", errors="replace").splitlines()[-5:])
+                raise DemoError(f"the {half} worker ended with exit code {code}:\n{tail}")
 
     def _show(self) -> None:
         look = self._look
@@ -287,16 +237,3 @@ class Demo:
             look.counts = dict(self._interventions.counts)
             look.latest = list(self._interventions.latest)
         self._screen.show(look)
-
-
-def _die_with_us() -> list[str]:
-    """Where the system offers it, let the worker end when this process is killed."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", signal.Signals.SIGTERM.name.removeprefix("SIG"), "--"] if setpriv else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,4 +1,4 @@
-"""The demo's worker, watched: a real Prometheus and Alertmanager beside it, and what would reach an operator.
+"""The demo's workers, watched: a real Prometheus and Alertmanager beside it, and what would reach an operator.
 
     python -m deploy.prometheus.observe                                    # until Ctrl-C
     python -m deploy.prometheus.observe --answers docs/observability.md    # write the table there, and end
@@ -84,11 +84,12 @@ def _observe(console: Console, screen: Screen, demo: Demo, pairs: int, answers: 
         alertmanager = stack.enter_context(Alertmanager(receiver.address, hurry=True))
         demo.start()
         stack.callback(demo.stop)
-        _wait_up(demo.port)
-        targets = {"ebb": [f"127.0.0.1:{demo.port}"], "alertmanager": [alertmanager.address]}
+        for address in demo.addresses.values():
+            _wait_up(address)
+        targets = {"ebb": list(demo.addresses.values()), "alertmanager": [alertmanager.address]}
         prometheus = stack.enter_context(Prometheus(targets, alertmanager.address, hurry=True))
         for line in (
-            f"worker        http://127.0.0.1:{demo.port}/metrics",
+            *(f"{half:12}  http://{address}/metrics" for half, address in demo.addresses.items()),
             f"Prometheus    http://{prometheus.address}/",
             f"Alertmanager  http://{alertmanager.address}",
             f"webhook       {receiver.address}: what comes there is printed here",
@@ -108,14 +109,14 @@ def _observe(console: Console, screen: Screen, demo: Demo, pairs: int, answers: 
     return 0
 
 
-def _wait_up(port: int) -> None:
-    """Wait until the worker answers, or EbbWorkerDown would be the first thing told. Raises: DemoError."""
+def _wait_up(address: str) -> None:
+    """Wait until a worker answers, or EbbWorkerDown would be the first thing told. Raises: DemoError."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/livez", timeout=5):
             return
         time.sleep(0.1)
-    raise DemoError(f"the worker did not answer within {_START_S:.0f} s.")
+    raise DemoError(f"a worker did not answer within {_START_S:.0f} s.")
 
 
 def _tell_alerts(console: Console, prometheus: Prometheus) -> None:

@@ -1,6 +1,7 @@
 """The embedded broker speaks what our clients need; what it has in common with a real one is tested on both."""
 
 import asyncio
+import threading
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -144,3 +145,18 @@ def test_two_brokers_live_side_by_side_and_stopping_is_final_and_repeatable() ->
     first.stop()
     with pytest.raises(EmbeddedBrokerError, match="not running"):
         first.create_topic("late", 1)
+
+
+def test_a_request_that_was_not_heard_is_knocked_for_until_it_is_answered(
+    embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knocks, knocked = [], threading.Event()
+
+    def knock(address: str) -> None:
+        knocks.append(address)
+        knocked.set()
+
+    monkeypatch.setattr("agents.embedded._knock", knock)
+    assert embedded._ask(knocked.wait, _PATIENCE_S) is True
+    assert set(knocks) == {embedded.bootstrap}
+    assert not [thread for thread in threading.enumerate() if thread.name == "knock"]
