@@ -16,10 +16,12 @@ from agents.demo.worker import HALVES, Half, WorkerProcess, free_ports
 from agents.embedded import EmbeddedBroker
 from agents.host.clients import KafkaSettings
 from schemas.outbound import Intervention
-from schemas.topics import CATALOGUE
+from schemas.topics import CATALOGUE, INBOUND
 
 PARTITIONS: Final = 4
 """Of every topic but those of one: there are four programs, and each partition costs the worker commits of its own."""
+INBOUND_PARTITIONS: Final = 1
+"""Of every inbound topic: ingest asks for the news of all of them in every fetch."""
 _START_S: Final = 60.0
 _SETTLE_S: Final = 60.0
 
@@ -116,7 +118,8 @@ class Demo:
             ) from error
         self._broker.start()
         for topic in CATALOGUE:
-            self._broker.create_topic(topic.name, min(topic.partitions, PARTITIONS))
+            partitions = INBOUND_PARTITIONS if topic.name in INBOUND else PARTITIONS
+            self._broker.create_topic(topic.name, min(topic.partitions, partitions))
         for half, port in self._ports.items():
             self._workers[half] = WorkerProcess(half, self.brokers, port, self._files.log)
         kafka = KafkaSettings(brokers=self.brokers, embedded=True)
@@ -135,7 +138,7 @@ class Demo:
         self._feeder = Feeder(
             KafkaSettings(brokers=self.brokers, embedded=True),
             records,
-            PARTITIONS,
+            INBOUND_PARTITIONS,
             journalled=lambda: self._journal.facts if self._journal is not None else 0,
             bytes_ahead=self._bytes_ahead,
         )
