@@ -17,7 +17,7 @@ from agents.health import Health, Report
 from agents.host import pace
 from agents.host.checks import LaneTopics, partition_counts
 from agents.host.chunks import ChunkApp, make_app
-from agents.host.lane import LaneOptions
+from agents.host.lane import UNIT, LaneOptions
 from agents.host.lanes import Lanes
 from agents.host.process import Refusal, fatal
 from agents.host.worker import host_lanes, serve, tune_collector
@@ -34,6 +34,9 @@ log = logging.getLogger("ebb.worker")
 
 Only = Literal["ingest", "engine"]
 REFUSAL_SHOWS_S = 1.0
+EMBEDDED_UNIT = 3_000
+"""Records and interventions of a commit on the embedded broker: it forgets all but the last 5 MB of a partition, and
+whoever reads what is published must be able to keep up with that."""
 
 
 def engine_group(prefix: str) -> str:
@@ -97,7 +100,9 @@ class Worker:
                 kafka=settings.kafka,
                 topics=lane_topics(settings.topics),
                 options=LaneOptions(
-                    linger_s=settings.linger_ms / 1_000, rebuild_lost_state=settings.rebuild_lost_state
+                    linger_s=settings.linger_ms / 1_000,
+                    unit_records=EMBEDDED_UNIT if settings.kafka_embedded else UNIT,
+                    rebuild_lost_state=settings.rebuild_lost_state,
                 ),
                 observer=self.metrics.host,
                 refused=self._refuse,

@@ -2,7 +2,7 @@
 
 The embedded broker forgets all but the last 5 MB of a partition, and a clock that follows the records must not run
 ahead on one topic while facts of another are still under way. So a slice of the year is sent only when the one before
-stands in the journal, and only while the engine is less than 2 MB behind.
+stands in the journal, and only while the engine is less than 3 MB behind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streams.partitioner import partition_for
 
 SLICE_MS: Final = 86_400_000
 SLICE_RECORDS: Final = 2_000
-MOST_AHEAD_BYTES: Final = 2_000_000
+MOST_AHEAD_BYTES: Final = 3_000_000
 PATIENCE_S: Final = 30.0
 _JOURNAL_EVERY_S: Final = 0.002  # looked up here
 _ENGINE_EVERY_S: Final = 0.02  # asked of the engine, which has other things to do
@@ -90,7 +90,9 @@ class Feeder(threading.Thread):
         self._bytes_ahead = bytes_ahead
         self._asked_to_stop = threading.Event()
         self._refused: list[str] = []
-        self._producer = Producer(kafka.confluent() | {"linger.ms": 0, "acks": "all", "log_level": 0})
+        # One batch of a topic for a slice, sent by flush(): the embedded broker returns one batch of a partition to a
+        # fetch, so small ones would stay small as far as the engine.
+        self._producer = Producer(kafka.confluent() | {"linger.ms": 10_000, "acks": "all", "log_level": 0})
 
     def run(self) -> None:
         try:

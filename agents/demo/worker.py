@@ -21,9 +21,6 @@ import agents
 Half = Literal["ingest", "engine"]
 HALVES: Final[tuple[Half, ...]] = ("ingest", "engine")
 _ROOT: Final = Path(agents.__file__).resolve().parent.parent
-_FETCH_WAIT_MS: Final[dict[Half, int]] = {"ingest": 10, "engine": 50}
-"""The embedded broker makes a fetch that finds nothing wait that long: the feeder waits for ingest, nobody for the
-engine while it is behind."""
 _STOP_S: Final = 20.0
 
 
@@ -42,7 +39,7 @@ class WorkerProcess:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
             "EBB_BROKERS": brokers,
             "EBB_KAFKA_EMBEDDED": "true",
-            "EBB_KAFKA_FETCH_WAIT_MS": str(_FETCH_WAIT_MS[only]),
+            "EBB_KAFKA_FETCH_WAIT_MS": "10",
             "EBB_CLOCK": "records",
             "EBB_LINGER_MS": "1000",  # a year passes in less than a minute: larger commits, nobody waits for one
             "EBB_PORT": str(port),

@@ -41,6 +41,7 @@ from agents.host.transactions import TransactionalWriter
 
 log = logging.getLogger("ebb.host")
 
+UNIT = 20_000  # records and interventions of a commit
 BLOCK = 512  # records between two looks at how much is pending
 AHEAD_S = 0.5  # how long before a commit its transaction may begin: brokers end one that is open for long
 YIELD_EVERY = 2_048  # records between two turns of the event loop
@@ -74,7 +75,7 @@ class LaneOptions:
 
     linger_s: float = 0.010
     quiet_linger_s: float = 0.25
-    unit_records: int = 20_000
+    unit_records: int = UNIT
     idle_s: float = 5.0
     transaction_timeout_s: float = 10.0
     commit_timeout_s: float = 60.0

@@ -1,8 +1,10 @@
 """Feeding a year in slices."""
 
+import asyncio
 from typing import NamedTuple
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +56,28 @@ def test_nothing_more_is_sent_until_the_former_slice_is_journalled(
     journalled = 3
     feeder.join(10)
     assert (feeder.sent, feeder.failure) == (3, None)
+
+
+async def test_what_a_slice_has_of_a_topic_is_one_batch(embedded: EmbeddedBroker, new_topics: NewTopics) -> None:
+    topic = new_topics(embedded, 1, "t") + "t"
+    feeder = Feeder(
+        KafkaSettings(brokers=embedded.bootstrap, embedded=True),
+        _records([0] + [SLICE_MS] * SLICE_RECORDS, topic),  # the first day while the client looks for the topic
+        1,
+        journalled=lambda: 1 + SLICE_RECORDS,
+        bytes_ahead=lambda: 0,
+    )
+    feeder.start()
+    feeder.join(20)
+    assert feeder.failure is None
+    async with AIOKafkaConsumer(bootstrap_servers=embedded.bootstrap) as consumer:
+        consumer.assign([TopicPartition(topic, 0)])
+        consumer.seek(TopicPartition(topic, 0), 1)
+        async with asyncio.timeout(20):
+            while not (fetched := await consumer.getmany(timeout_ms=100)):
+                continue
+    # The embedded broker answers a fetch with one batch of a partition.
+    assert [len(records) for records in fetched.values()] == [SLICE_RECORDS]
 
 
 def test_an_engine_that_stands_still_is_a_failure_with_a_sentence(
