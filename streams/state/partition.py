@@ -120,7 +120,7 @@ class Partition:
         due = record.next_due_ms()
         if due != NEVER and (record.armed_ms == NEVER or due < record.armed_ms):
             record.armed_ms = due
-            self.timers.push(due, key)
+            self.timers.push(due, self.table.own_key(key))
 
     def pop_timer(self) -> tuple[int, bytes, Record] | None:
         """Take the earliest timer; None when it was stale (its record is gone, or wakes at another instant)."""

@@ -127,6 +127,25 @@ def newer(version: int) -> NewerStateError:
     return NewerStateError(f"state record has version {version}, this code reads up to {VERSION}")
 
 
+class _Probe:
+    """Finds the object that is a dictionary's key. A dictionary does not give it, but compares it with what is looked
+    up."""
+
+    __slots__ = ("found", "wanted")
+
+    def __init__(self) -> None:
+        self.found = self.wanted = b""
+
+    def __hash__(self) -> int:
+        return hash(self.wanted)
+
+    def __eq__(self, key: object) -> bool:
+        if isinstance(key, bytes) and key == self.wanted:
+            self.found = key
+            return True
+        return False
+
+
 class Table:
     """Records by key. Whoever changes a record says so with `touch`.
 
@@ -136,7 +155,7 @@ class Table:
             a flush looking it up among the many that are hot.
     """
 
-    __slots__ = ("_by_program", "_cold", "_gone", "_parts", "dirty", "hot")
+    __slots__ = ("_by_program", "_cold", "_gone", "_parts", "_probe", "dirty", "hot")
 
     def __init__(self) -> None:
         #: the record's own row; of a pair or person that has parts, all rows in one value
@@ -149,6 +168,7 @@ class Table:
         self.dirty: dict[bytes, Record | None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
         self._by_program: dict[bytes, list[bytes]] | None = None
+        self._probe = _Probe()
 
     def __len__(self) -> int:
         return len(self._cold) + sum(1 for key in self.dirty if key in self.hot and key not in self._cold)
@@ -165,6 +185,13 @@ class Table:
                 return None
             record = self.hot[key] = self._decode(key, raw)
         return record
+
+    def own_key(self, key: bytes) -> bytes:
+        """The table's own object of a key, for whoever keeps keys as long as the table does: views make others, and one
+        of them takes 64 B. The given one where there is no such record yet."""
+        probe = self._probe
+        probe.wanted = key
+        return probe.found if probe in self._cold else key
 
     def peek(self, key: bytes) -> Record | None:
         """Read a record without making it hot: for going through many. What is read so may not be changed."""

@@ -71,6 +71,19 @@ def test_a_restart_knows_of_each_record_when_it_wakes_and_what_is_open() -> None
     assert opened
 
 
+def test_timers_keep_the_keys_of_the_table_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.state.table.HOT_LIMIT", 0)
+    engine = Engine()
+    for value in entries(random_lines(4, 120)):
+        while not engine.apply(engine.applied + 1, value):
+            pass
+        engine.flush()
+    own = {id(key) for key, _ in engine.state.table.stored()}
+    timers = engine.state.timers
+    assert len(timers)
+    assert all(id(timers.pop()[1]) in own for _ in range(len(timers)))
+
+
 def test_a_damaged_row_among_many_is_not_taken() -> None:
     rows = rows_of_a_run()
     key = next(key for key in rows if key.startswith(b"p"))
