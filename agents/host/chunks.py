@@ -1,9 +1,10 @@
-"""Faust, delivering chunks: one message per partition and fetch instead of one per record.
+"""Faust, delivering chunks: one message per poll instead of one per record.
 
-Faust's per-record path costs more than everything we do with a record. Here its consumer hands over what one poll
-brought for one partition as a single message whose value is the list of records, and keeps no book of acknowledgements:
-our topics are declared with `acks=False`, and whoever processes a partition commits its position itself
-(`ChunkConsumer.commit_positions`). That switches off Faust's gap tracking altogether, which with chunks made each
+Faust's per-message path costs more than everything we do with a record, and as much as all we do with twenty. Here its
+consumer hands over what one poll brought as a single message whose value is a list of chunks, one per partition, and
+keeps no book of acknowledgements: our topics are declared with `acks=False`, and whoever processes a partition commits
+its position itself (`ChunkConsumer.commit_positions`). The message bears the topic and partition of its first chunk, so
+all topics of an app go to one agent. That switches off Faust's gap tracking altogether, which with chunks made each
 commit advance by one chunk only (it counts a message into the gap before it), and its read-offset filter, which can
 swallow what a seek brought back.
 
@@ -37,14 +38,14 @@ from faust.types import TP, ConsumerMessage
 from yarl import URL
 
 from agents.host.clients import KafkaSettings
-from agents.host.fetching import ChunkThread, Record, Records
+from agents.host.fetching import ChunkThread, Record
 from agents.host.pace import pace_of_running_loop
 
 Result = TypeVar("Result")
 _NOBODY = TP("", -1)  # keeps the set of wanted partitions from running empty, which aiokafka would read as "all"
 CALL_TIMEOUT_S = 30.0
 IDLE_POLL_S = 0.05
-SMALL_CHUNK = 100  # records, on average of a poll: then the next may wait where there is no time to spare
+SMALL_CHUNK = 100  # records, on average of a poll: then the next fetch waits a little
 
 
 class Chunk(NamedTuple):
@@ -66,7 +67,6 @@ class ChunkConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._held: set[TP] = set()
         self._wanted: set[TP] = {_NOBODY}
-        self._are_small = False
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         thread = ChunkThread(self, loop=self.loop, beacon=self.beacon)
@@ -77,10 +77,6 @@ class ChunkConsumer(driver.Consumer):
         if self.flow_active and not self._get_active_partitions():
             await self.sleep(IDLE_POLL_S)  # nothing assigned; stock sleeps a second, which every start would pay
             return
-        pace = pace_of_running_loop()
-        pace.look(asyncio.get_running_loop().time())
-        if pace.fetch_s and self._are_small:
-            await asyncio.sleep(pace.fetch_s)  # fewer, larger chunks: each costs the same whatever it holds
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
@@ -91,15 +87,21 @@ class ChunkConsumer(driver.Consumer):
             except Exception as error:  # noqa: BLE001  (as stock: a rebalance is under way, its end seeks again)
                 self.log.warning("seek while the flow is stopped: %r", error)
             return
-        self._are_small = sum(map(len, records.values())) < SMALL_CHUNK * len(records)
+        pace = pace_of_running_loop()
+        pace.look(asyncio.get_running_loop().time())
+        # Fewer, larger chunks: each costs the same whatever it holds.
+        are_small = sum(map(len, records.values())) < SMALL_CHUNK * len(records)
+        cast("ChunkThread", self._thread).gap_s = pace.fetch_s if are_small else 0.0
+        found: list[Chunk] = []
+        batch: Any  # `Records`, whatever Faust believes
         for fetched, batch in records.items():
-            if not batch or not self.flow_active or self.app.consumer_generation_id != generation:
-                continue
             tp = TP(fetched.topic, fetched.partition)
-            if active is not None and tp not in active and tp not in self._buffered_partitions:
+            if not batch or (active is not None and tp not in active and tp not in self._buffered_partitions):
                 continue
             self._read_offset[tp] = None
-            yield tp, _chunk_message(tp, batch, generation)
+            found.append(Chunk(tp.topic, tp.partition, batch.begin, batch.end, batch))
+        if found:
+            yield _message(found, generation)
 
     async def _getmany(  # stock signature
         self,
@@ -216,9 +218,10 @@ def _is_joining(coordinator: Any) -> bool:
     )
 
 
-def _chunk_message(tp: TP, batch: Any, generation: int) -> ConsumerMessage:
-    last = batch[-1]
-    return ConsumerMessage(
+def _message(found: Any, generation: int) -> tuple[TP, ConsumerMessage]:
+    first = found[0]
+    tp, last = TP(first.topic, first.partition), first.records[-1]
+    return tp, ConsumerMessage(
         tp.topic,
         tp.partition,
         last.offset,
@@ -226,7 +229,7 @@ def _chunk_message(tp: TP, batch: Any, generation: int) -> ConsumerMessage:
         last.timestamp_type,
         [],
         None,
-        batch,
+        found,
         None,
         0,
         0,
@@ -248,6 +251,7 @@ class ChunkApp(faust.App):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.before_start: list[Callable[[], Awaitable[None]]] = []
+        self.has_chunks = False
 
     async def on_first_start(self) -> None:
         for check in self.before_start:
@@ -309,8 +313,14 @@ def make_app(
     return app
 
 
-def chunk_topic(app: faust.App, *names: str) -> Any:
-    """A channel over these topics for `@app.agent`; its events carry chunks (read them with `chunks`)."""
+def chunk_topic(app: ChunkApp, *names: str) -> Any:
+    """The channel over all topics of an app, for its one `@app.agent`; read it with `chunks`.
+
+    Raises: RuntimeError when the app has one already, which would be handed the other's chunks.
+    """
+    if app.has_chunks:
+        raise RuntimeError(f"the app {app.conf.id} has its agent already: what one poll brings is one message")
+    app.has_chunks = True
     return app.topic(*names, key_serializer="raw", value_serializer="raw", acks=False)
 
 
@@ -320,9 +330,8 @@ async def chunks(stream: Any) -> AsyncIterator[Chunk]:
     A chunk fetched before a seek or rebalance may still come after it, so users compare offsets with what they expect.
     """
     async for event in stream.noack().events():
-        tp = event.message.tp
-        records: Records = event.value
-        yield Chunk(tp.topic, tp.partition, records.begin, records.end, records)
+        for chunk in event.value:
+            yield chunk
 
 
 def consumer_of(app: faust.App) -> ChunkConsumer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -64,8 +65,11 @@ class _Fetched(OrderedDict[TopicPartition, Any]):
     def __init__(self) -> None:
         super().__init__()
         self._passed: dict[TopicPartition, tuple[int, int]] = {}
+        self.came_at = 0.0
+        """When something was last fetched, on the monotonic clock."""
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
+        self.came_at = time.monotonic()
         if type(result) is FetchResult:
             result._partition_records._consumer_record = _as_it_is
             result.getall = partial(self._getall, tp, result)
@@ -93,6 +97,25 @@ class _Fetched(OrderedDict[TopicPartition, Any]):
 def hand_out_as_they_are(consumer: AIOKafkaConsumer) -> None:
     """Let a consumer that has started, and fetched nothing yet, hand out `Record` instead of aiokafka's copies."""
     consumer._fetcher._records = _Fetched()
+
+
+def keep_apart(consumer: AIOKafkaConsumer, gap_s: Callable[[], float]) -> None:
+    """Let a consumer that hands out `Record` wait for so long after what a fetch brought before it sends the next.
+
+    A fetch costs a millisecond and more, whatever it brings, and goes out as soon as the one before has brought
+    anything: where records come one by one, each would be a fetch of its own. What comes after a longer silence does
+    not wait, because a fetch waits for it at the broker.
+    """
+    fetcher = consumer._fetcher
+    look = fetcher._get_actions_per_node
+
+    def get_actions_per_node(assignment: Any) -> tuple[Any, ...]:
+        requests, resets, timeout, *others = look(assignment)
+        if requests and (left_s := fetcher._records.came_at + gap_s() - time.monotonic()) > 0:
+            requests, timeout = [], min(timeout, left_s)
+        return requests, resets, timeout, *others
+
+    fetcher._get_actions_per_node = get_actions_per_node
 
 
 def _as_it_is(_tp: TopicPartition, record: Record) -> Record:
@@ -168,6 +191,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     fetch_wait_ms: int = 100
     """How long a broker may hold a fetch when there is nothing new."""
+    gap_s: float = 0.0
+    """How long the next fetch waits after the one before, see `keep_apart`; may be set from another thread."""
     _keeper: asyncio.Task[None] | None = None
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
@@ -182,6 +207,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         consumer._fetcher._prefetch_backoff = PREFETCH_BACKOFF_S
         hand_out_as_they_are(consumer)
+        keep_apart(consumer, lambda: self.gap_s)
         keep_the_name(consumer._coordinator, fatal)
         self._keeper = asyncio.create_task(keep(consumer, lambda: self.consumer.flow_active, fatal), name="keeper")
 

@@ -25,7 +25,9 @@ BUSY_BELOW: Final = 0.05
 FREE_ABOVE: Final = 0.10
 FIRST_S: Final = 0.001
 MOST_S: Final = 2.0
-FETCH_S: Final = 0.05
+LEAST_FETCH_S: Final = 0.004
+"""What a fetch waits in any case after one that brought little: that halves what they cost."""
+MOST_FETCH_S: Final = 0.05
 """The most that a fetch waits: beyond that it brings enough."""
 
 
@@ -70,8 +72,8 @@ class Pace:
 
     @property
     def fetch_s(self) -> float:
-        """How long the next fetch waits."""
-        return min(self.wait_s, FETCH_S)
+        """How long the next fetch waits after one that brought little."""
+        return min(max(self.wait_s, LEAST_FETCH_S), MOST_FETCH_S)
 
     def look(self, now: float) -> None:
         """Called after each fetch and commit: the wait follows the time to spare since the last look."""

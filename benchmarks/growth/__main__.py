@@ -1,4 +1,4 @@
-"""`make bench-growth`: what a fact costs as pairs, programs, partitions and workers grow; launches and backlogs.
+"""`make bench-growth`: what a fact costs as pairs, programs, partitions, workers grow; launches, backlogs, backtests.
 
 About three quarters of an hour in all; each part can be run alone (`--only pairs`).
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import backtest_memory
+from benchmarks import backtest, backtest_memory
 from benchmarks.growth import cluster, launch, pairs
 from benchmarks.harness.results import Part
 from benchmarks.harness.session import Session, say
@@ -23,6 +23,7 @@ PARTS: Final[dict[str, Callable[[Session], Part]]] = {
     "backlog": cluster.run_backlog,
     "pairs": pairs.run_pairs,
     "most-pairs": pairs.run_most_pairs,
+    "backtest": backtest.run_long,
     "backtest-memory": backtest_memory.run,
 }
 

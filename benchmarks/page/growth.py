@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from benchmarks.harness.results import Part
-from benchmarks.page.rows import middle, number, runs, spread, table, when
+from benchmarks.page.rows import middle, number, ratio, runs, spread, table, when
 from benchmarks.page.targets import Results
 
 FLAT: Final = 1.20
@@ -58,6 +58,8 @@ def section(results: Results) -> Iterator[str]:
         yield from _launch(part)
     if part := growth.get("backlog"):
         yield from _backlog(part, results["live"].get("drain"))
+    if part := growth.get("backtest"):
+        yield from _backtest(part)
     if part := growth.get("backtest-memory"):
         yield from _backtest_memory(part)
 
@@ -128,6 +130,23 @@ def _backlog(part: Part, drained: Part | None) -> Iterator[str]:
             f"(D = {number(speed)}) that is {number(facts / (speed - rate))} s here, without starting up; measured were {number(taken)}. For 24 h at "
             f"1,000 a second it is {number(86_400_000 / (speed - 1_000) / 3_600)} hours: computed, not measured.\n"
         )
+    yield f"- {when(part)}\n"
+
+
+def _backtest(part: Part) -> Iterator[str]:
+    pairs, months = part.setting["pairs"], part.setting["months"]
+    entries = middle(part, "all rules", "entries") or 0
+    yield (
+        f"### A long backtest\n\n{entries:,.0f} facts of {pairs:,} pairs over {months:g} months, as a recording of the journal; one process on "
+        "one CPU, two on both.\n"
+    )
+    yield table(
+        ("", "facts/s", "CPU µs a fact", "x bare", "runs"),
+        [
+            (case, spread(part, case, "rate"), spread(part, case, "cpu_us"), ratio(part, case), runs(part, case))
+            for case in part.cases()
+        ],
+    )
     yield f"- {when(part)}\n"
 
 

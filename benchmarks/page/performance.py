@@ -98,8 +98,7 @@ def _ours(results: Results) -> Iterator[str]:
         ("ingest", "ingest", "ingest"),
         ("ingest", "ingest, 1 % bad", "ingest, 1 % bad records"),
         ("drain", "worker", "whole worker (ingest and engine), drain"),
-        ("backtest", "recording", "backtest of a recording"),
-        ("backtest", "recording, 2 processes", "the same, 2 processes on both CPUs"),
+        ("backtest", "recording", "backtest of a short recording"),
         ("backtest", "lines of facts", "backtest of lines of facts"),
     )
     yield "## Ours\n"

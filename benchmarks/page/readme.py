@@ -17,7 +17,8 @@ def figures(results: Results) -> str:
         ("engine, all rules, exactly once", live.get("engine"), "engine"),
         ("ingest: validate, re-key, journal", live.get("ingest"), "ingest"),
         ("whole worker, drain", live.get("drain"), "worker"),
-        ("backtest of a recording", live.get("backtest"), "recording"),
+        ("backtest of a recording, one core", results["growth"].get("backtest"), "all rules"),
+        ("the same on two cores", results["growth"].get("backtest"), "all rules, 2 processes"),
     ]
     shown = [
         (title, spread(part, case, "rate"), spread(part, case, "cpu_us"))

@@ -65,6 +65,7 @@ READ = {
     # fetching: how a set of wanted partitions is read, waiters woken, fetched data kept and turned into records
     Fetcher.fetched_records: "be4348896b9b",
     Fetcher._get_actions_per_node: "1dab2cf937d1",
+    Fetcher._fetch_requests_routine: "2a8ec5932644",
     Fetcher._create_fetch_waiter: "61d840568746",
     FetchResult.getall: "3e717e30de50",
     FetchResult.check_assignment: "b5340df67e3f",
@@ -193,6 +194,12 @@ def test_the_settings_reach_faust(app: ChunkApp) -> None:
     assert not conf.consumer_group_instance_id
     assert make_app("named", KafkaSettings(brokers="b:1"), instance_id="a").conf.consumer_group_instance_id == "a"
     assert conf.stream_buffer_maxsize == 64
+
+
+def test_an_app_has_one_agent_because_a_poll_is_one_message(app: ChunkApp) -> None:
+    chunk_topic(app, "a", "b")
+    with pytest.raises(RuntimeError, match="one message"):
+        chunk_topic(app, "c")
 
 
 def test_a_running_app_delivers_chunks_of_parsed_records_and_keeps_no_acks(

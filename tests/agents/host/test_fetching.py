@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from agents.host.fetching import Records, hand_out_as_they_are
+from agents.host.fetching import Records, hand_out_as_they_are, keep_apart
 
 HERE = TopicPartition("t", 0)
 PRODUCER = 7
@@ -99,3 +100,36 @@ def test_data_fetched_before_a_seek_are_not_handed_out() -> None:
     assert store.take()[1] == []
     store.fetch(batch(0, 3))
     assert store.take() == (1, [1, 2], 3)
+
+
+def actions(gap_s: float) -> tuple[Store, Any]:
+    """A store, and what its fetcher decides to do when kept apart."""
+    store = Store()
+    inner = SimpleNamespace(
+        _records=store.records, _get_actions_per_node=lambda _: (["fetch"], {0: [HERE]}, 0.2, True, ["resume"])
+    )
+    keep_apart(SimpleNamespace(_fetcher=inner), lambda: gap_s)
+    return store, lambda: inner._get_actions_per_node(None)
+
+
+def test_a_fetch_waits_after_one_that_brought_something_and_nothing_else_does() -> None:
+    store, decide = actions(gap_s=60.0)
+    assert decide() == (["fetch"], {0: [HERE]}, 0.2, True, ["resume"])
+    store.fetch(batch(0, 1))
+    assert decide() == ([], {0: [HERE]}, 0.2, True, ["resume"])
+
+
+def test_a_fetch_is_looked_at_again_when_its_wait_is_over() -> None:
+    store, decide = actions(gap_s=0.05)
+    store.fetch(batch(0, 1))
+    requests, _, timeout, *_ = decide()
+    assert requests == []
+    assert 0 < timeout <= 0.05
+    time.sleep(timeout)
+    assert decide()[0] == ["fetch"]
+
+
+def test_without_a_gap_no_fetch_waits() -> None:
+    store, decide = actions(gap_s=0.0)
+    store.fetch(batch(0, 1))
+    assert decide()[0] == ["fetch"]
