@@ -35,7 +35,7 @@ from agents.host.fetching import Record
 from agents.host.fold import HOST_KEY, POSITION_KEY, Fold
 from agents.host.inbox import Inbox
 from agents.host.observer import HostObserver
-from agents.host.pace import Pace
+from agents.host.pace import WINDOW_S, Pace
 from agents.host.recovery import Recovered, recover
 from agents.host.transactions import TransactionalWriter
 
@@ -245,7 +245,7 @@ class Lane:
         while not self._closed:
             if len(self._inbox):
                 await self._apply(self._inbox.take())
-            elif not await self._wait_for_more(self._deadline(started) - loop.time()):
+            elif not await self._gather(started):
                 break
             if fold.pending() >= self._options.unit_records:
                 break
@@ -259,17 +259,24 @@ class Lane:
             return self._committed_at + max(options.linger_s, wait_s)
         return started + max(options.quiet_linger_s, wait_s)
 
-    async def _wait_for_more(self, seconds: float) -> bool:
-        """Wait for a chunk; when a commit is sure to follow soon, the coordinator is told of it meanwhile."""
-        if seconds <= 0:
-            return False
-        if seconds <= AHEAD_S and self._fold.applied != self.durable:
-            try:
-                await self._writer.begin(with_interventions=self._fold.has_interventions())
-            except KafkaError:
-                self._look_whether_it_overran()
-                raise
-        return await self._inbox.wait(seconds)
+    async def _gather(self, started: float) -> bool:
+        """Wait for a chunk, until the deadline; False when that has passed.
+
+        While nothing comes there is time to spare, so the deadline draws near: who has caught up does not wait as long
+        as who is behind. When a commit is sure to follow soon, the coordinator is told of it meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        while (seconds := self._deadline(started) - loop.time()) > 0:
+            if seconds <= AHEAD_S and self._fold.applied != self.durable:
+                try:
+                    await self._writer.begin(with_interventions=self._fold.has_interventions())
+                except KafkaError:
+                    self._look_whether_it_overran()
+                    raise
+            if await self._inbox.wait(min(seconds, WINDOW_S)):
+                return True
+            self._pace.look(loop.time())
+        return False
 
     async def _apply(self, records: Sequence[Record]) -> None:
         fold, count, index, turn = self._fold, len(records), 0, 0

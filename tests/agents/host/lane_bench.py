@@ -92,7 +92,7 @@ class Bench:
     ended: asyncio.Future[BaseException]
     lanes: list[Lane]
 
-    def open(self, fold: PairFold | None = None, options: LaneOptions | None = None) -> Lane:
+    def open(self, fold: PairFold | None = None, options: LaneOptions | None = None, pace: Pace | None = None) -> Lane:
         def end(_lane: Lane, error: BaseException) -> None:
             if not self.ended.done():
                 self.ended.set_result(error)
@@ -105,7 +105,7 @@ class Bench:
             topology=TOPOLOGY,
             flow=self.flow,
             options=options or LaneOptions(),
-            pace=Pace(),
+            pace=pace or Pace(),
             observer=self.counter,
             failpoint=None,
             ended=end,
@@ -120,8 +120,10 @@ class Bench:
                     raise AssertionError("the lane ended") from self.ended.result()
                 await asyncio.sleep(0.01)
 
-    async def opened(self, fold: PairFold | None = None, options: LaneOptions | None = None) -> Lane:
-        lane = self.open(fold, options)
+    async def opened(
+        self, fold: PairFold | None = None, options: LaneOptions | None = None, pace: Pace | None = None
+    ) -> Lane:
+        lane = self.open(fold, options, pace)
         await self.until(lambda: lane.is_open and bool(self.flow.seeks()))
         return lane
 

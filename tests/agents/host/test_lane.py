@@ -10,6 +10,7 @@ from agents.embedded import EmbeddedBroker
 from agents.host.clients import KafkaSettings
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.host.lane import LaneOptions
+from agents.host.pace import Pace
 from agents.host.transactions import is_fenced
 from benchmarks.pair_job import PairFold
 from benchmarks.pair_worker import pair_topics
@@ -73,6 +74,18 @@ def test_facts_without_decisions_are_committed_soon_as_well(embedded: EmbeddedBr
         # The wait counts from the first of them; the commit before does not matter.
         await bench.until(lambda: lane.durable == 1)
         assert [entries for entries, _, _ in bench.counter.commits] == [2]
+
+    run(embedded, test)
+
+
+def test_while_nothing_comes_the_wait_of_a_lane_that_was_behind_becomes_shorter(embedded: EmbeddedBroker) -> None:
+    async def test(bench: Bench) -> None:
+        now = asyncio.get_running_loop().time
+        pace = Pace(idle_s=now, cpu_s=lambda: 0.0, now=now())
+        lane = await bench.opened(pace=pace)
+        pace.wait_s = 60.0
+        lane.deliver(fed([0]))
+        await bench.until(lambda: lane.durable == 0)  # it would be a minute
 
     run(embedded, test)
 
