@@ -20,7 +20,7 @@ from agents.host.chunks import ChunkApp, make_app
 from agents.host.lane import UNIT, LaneOptions
 from agents.host.lanes import Lanes
 from agents.host.process import Refusal, fatal
-from agents.host.worker import host_lanes, serve, tune_collector
+from agents.host.worker import host_lanes, serve, tune_interpreter
 from agents.ingest.agent import Ingest, build_ingest
 from agents.ingest.options import IngestOptions
 from agents.logs import name_of
@@ -199,7 +199,7 @@ class Worker:
 
 def run_worker(settings: Settings, only: Only | None = None) -> int:
     """Run a worker in this process until it is asked to stop. Returns: the exit code."""
-    tune_collector()
+    tune_interpreter()
 
     async def work() -> int:
         return await Worker(settings, only).run()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agents.host.clients import KafkaSettings
-from agents.host.worker import serve, tune_collector
+from agents.host.worker import serve, tune_interpreter
 from agents.ingest.agent import build_ingest, group_of
 from agents.ingest.observer import SilentIngestObserver
 from agents.ingest.options import IngestOptions
@@ -164,7 +164,7 @@ async def _work(brokers: str, prefix: str, count: int) -> int:
 def main() -> int:
     """A worker process with ingest alone: BROKERS PREFIX FACTS. BENCH_PROFILE: a file for what cProfile saw."""
     brokers, prefix, count = sys.argv[1:4]
-    tune_collector()
+    tune_interpreter()
     if "BENCH_PROFILE" not in os.environ:
         return asyncio.run(_work(brokers, prefix, int(count)))
     profiler = cProfile.Profile()

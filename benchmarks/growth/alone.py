@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from agents.host.worker import tune_collector
+from agents.host.worker import tune_interpreter
 from benchmarks.engine import entries, first_entry
 from benchmarks.synthetic import Platform
 from streams.engine import Engine
@@ -66,7 +66,7 @@ def batches(platform: Platform, facts: int, cpus: list[int]) -> Iterator[list[by
 
 def work(platform: Platform, facts: int, cpus: list[int]) -> list[dict[str, float]]:
     """Apply everything. Returns: CPU of each fifth of the facts; bytes a pair (RSS) and a stored record in the last."""
-    tune_collector()
+    tune_interpreter()
     engine = Engine()
     engine.apply(0, first_entry())
     stream = batches(platform, facts, cpus)

@@ -15,7 +15,7 @@ import time
 from itertools import islice
 from typing import Final
 
-from agents.host.worker import tune_collector
+from agents.host.worker import tune_interpreter
 from benchmarks.engine import entries, first_entry
 from benchmarks.harness.processes import pinned
 from benchmarks.harness.results import Part
@@ -41,7 +41,7 @@ def tick(at_ms: int, offset: int) -> bytes:
 
 def work(pairs: int) -> dict[str, float]:
     """Launch, and let ten days pass."""
-    tune_collector()
+    tune_interpreter()
     engine, offset = Engine(), 0
     engine.apply(0, first_entry())
     values = (value for _, value in entries(Platform(pairs, max(1, pairs // PAIRS_PER_PROGRAM)), 0))
