@@ -147,8 +147,14 @@ def _strip(tree: Any) -> Any:
 def _create(broker: Broker, topics: Topics, topic: Topic) -> None:
     name, partitions = topics.real(topic.name), partitions_of(topic, PARTITIONS)
     if isinstance(broker, KafkaBroker):
-        # Facts arrive months ago, which retention by time would remove while they are read, and some months from now.
-        ages = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(3_650 * DAY_MS)}
+        # Facts arrive months ago, which retention by time would remove while they are read and compaction thin out, and
+        # some months from now.
+        for_ever = str(3_650 * DAY_MS)
+        ages = {
+            "retention.ms": "-1",
+            "min.compaction.lag.ms": for_ever,
+            "message.timestamp.after.max.ms": for_ever,
+        }
         broker.create_topic(name, partitions, topic.settings() | ages)
     else:
         broker.create_topic(name, partitions)
