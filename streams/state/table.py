@@ -30,8 +30,10 @@ from streams.state.parts import (
     take_apart,
     version_of,
 )
+from streams.state.probe import Probe
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Head, Record, open_ids
+from streams.state.room import with_room, without_room
 from streams.state.source import SourceState
 from streams.state.tally import Tally
 
@@ -47,6 +49,7 @@ _KINDS: Final[dict[int, type[Record]]] = {
 }
 #: of the keys of records and of their parts
 FIRST_BYTES: Final = frozenset((*_KINDS, PART))
+_ELEMENTS: Final = {first: len(kind.__struct_fields__) for first, kind in _KINDS.items()}
 _DECODE: Final = {first: msgspec.msgpack.Decoder(kind).decode for first, kind in _KINDS.items()}
 _decode_head = msgspec.msgpack.Decoder(Head).decode
 _decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
@@ -127,25 +130,6 @@ def newer(version: int) -> NewerStateError:
     return NewerStateError(f"state record has version {version}, this code reads up to {VERSION}")
 
 
-class _Probe:
-    """Finds the object that is a dictionary's key. A dictionary does not give it, but compares it with what is looked
-    up."""
-
-    __slots__ = ("found", "wanted")
-
-    def __init__(self) -> None:
-        self.found = self.wanted = b""
-
-    def __hash__(self) -> int:
-        return hash(self.wanted)
-
-    def __eq__(self, key: object) -> bool:
-        if isinstance(key, bytes) and key == self.wanted:
-            self.found = key
-            return True
-        return False
-
-
 class Table:
     """Records by key. Whoever changes a record says so with `touch`.
 
@@ -168,7 +152,7 @@ class Table:
         self.dirty: dict[bytes, Record | None] = {}
         #: keys by what stands before their slash, made when first asked for; may name records that are gone
         self._by_program: dict[bytes, list[bytes]] | None = None
-        self._probe = _Probe()
+        self._probe = Probe()
 
     def __len__(self) -> int:
         return len(self._cold) + sum(1 for key in self.dirty if key in self.hot and key not in self._cold)
@@ -294,6 +278,7 @@ class Table:
         rows: list[tuple[bytes, bytes | None]] = [(key, None) for key in self._gone]
         self._gone = []
         hot, cold = self.hot, self._cold
+        has_many = len(cold) > HOT_LIMIT
         buffer = bytearray()  # what `encode` gives may take half as much memory again as it is long
         for key, known in self.dirty.items():
             record = known or hot.get(key)
@@ -307,6 +292,8 @@ class Table:
                     if len(buffer) <= longest:
                         raw = cold[key] = bytes(buffer)  # what touches it changes it
                         rows.append((key, raw))
+                        if has_many:
+                            cold[key] = with_room(buffer)
                         continue
                 cold[key], changed = write(key, record, stored)
                 rows += changed
@@ -328,10 +315,12 @@ class Table:
         """The stored rows of a record: its own, and those of its parts."""
         if stored[0] == PACKED:
             return unpack(key[0], stored)
-        return stored, self._parts.get(key) or {}
+        return without_room(stored, _ELEMENTS[key[0]]), self._parts.get(key) or {}
 
     def _decode(self, key: bytes, stored: bytes) -> Record:
-        return decode_record(key, *self._rows_of(key, stored))
+        if stored[0] == PACKED:
+            return decode_record(key, *unpack(key[0], stored))
+        return decode_record(key, stored, self._parts.get(key))
 
 
 def _changes(key: bytes, before: Rows, after: Rows) -> Iterator[tuple[bytes, bytes | None]]:
