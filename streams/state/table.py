@@ -295,13 +295,14 @@ class Table:
                         if has_many:
                             cold[key] = with_room(buffer)
                         continue
-                cold[key], changed = write(key, record, stored)
+                before = stored and without_room(stored, _ELEMENTS[key[0]])
+                cold[key], changed = write(key, record, before)
                 rows += changed
                 continue
             raw, parts = take_apart(key[0], record)
-            before = self._parts.get(key) or {}
-            if parts != before:
-                rows += _changes(key, before, parts)
+            known_parts = self._parts.get(key) or {}
+            if parts != known_parts:
+                rows += _changes(key, known_parts, parts)
                 self._parts[key] = parts
             if stored != raw:
                 cold[key] = raw

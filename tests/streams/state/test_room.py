@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from streams.engine import Engine
 from streams.state.history import Page
+from streams.state.long import LONGEST_WHOLE
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
 from streams.state.record import Record
 from streams.state.room import with_room, without_room
-from streams.state.table import decode_record
+from streams.state.table import Table, decode_record
 from tests.streams.logs import entries, random_lines
 
 IDS = st.lists(st.text("ab", min_size=1, max_size=60), max_size=12)
@@ -44,7 +45,9 @@ def test_short_arrays_have_no_room() -> None:
     assert with_room(bytearray(raw)) == without_room(raw, 5) == raw
 
 
-def test_rows_never_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("longest", [640, 100])
+def test_rows_never_have_room(monkeypatch: pytest.MonkeyPatch, longest: int) -> None:
+    monkeypatch.setitem(LONGEST_WHOLE, ord("p"), longest)
     runs = []
     for limit in (0, 20_000):
         monkeypatch.setattr("streams.state.table.HOT_LIMIT", limit)
@@ -58,3 +61,16 @@ def test_rows_never_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
         assert bool(roomy) == (limit == 0)
         runs.append((rows, found))
     assert runs[0] == runs[1]
+
+
+def test_a_record_that_grows_long_writes_what_changed_and_not_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.state.table.HOT_LIMIT", 0)
+    monkeypatch.setitem(LONGEST_WHOLE, ord("p"), 100)
+    table, key, pair = Table(), b"pa/1", PairState(matched_ms=1 << 40)
+    table.put(b"pa/0", PairState())
+    table.flush()
+    table.put(key, pair)
+    table.flush()
+    pair.held_seen = bytes(100)
+    table.put(key, pair)
+    assert [changed for changed, _ in table.flush()] == [b"dpa/1/meetings"]
