@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from agents.host.process import Refusal
 from schemas.outbound import ce_source, decode_intervention
 from streams.engine import Engine
 from streams.outcome import Flush
 from streams.rules import RULES_BY_ID
 from streams.state.parts import is_part, split_part_key
+from streams.state.table import IncompleteStateError
 
 #: One step in so many is timed: reading a clock for each would cost more than all other metrics together.
 TIMED_EVERY: Final = 64
@@ -71,7 +73,13 @@ class EngineFold:
         for key in [key for key in rows if key[0] in _SHOWN]:
             if _is_shown(_owner(key)):
                 self._note(key, rows[key])
-        self.engine.restore(rows)
+        try:
+            self.engine.restore(rows)
+        except IncompleteStateError as error:
+            raise Refusal(
+                f"The state of partition {self.engine.state.number} is not whole: {error}. Something else wrote to its "
+                "topic, or removed rows from it. Restore the topic from a backup, or run `ebb state rebuild`."
+            ) from error
         self.clock_ms = self._flushed_clock_ms = self.engine.state.clock.now_ms
 
     def apply(self, offset: int, value: bytes) -> bool:

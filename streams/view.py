@@ -10,7 +10,7 @@ from typing import Any, Final
 from streams.calendar import FOREVER, Calendar, Interval, calendar_of, union
 from streams.clock import DAY_MS, FACT_TOPICS
 from streams.state.episode import CODES, Episode
-from streams.state.history import PAGE_BYTES, Page, has_digest, page_key
+from streams.state.history import Page, has_digest, page_key
 from streams.state.pair import PairPhase, PairState
 from streams.state.participant import ParticipantPhase, ParticipantState
 from streams.state.partition import Partition
@@ -252,20 +252,12 @@ class View:
             yield subject_of(key), pair
 
     def remembers(self, owner: bytes, pages: int, newest: bytes, wanted: bytes) -> bool:
-        """Whether a digest stands in the history of a pair or participant: on its record or on one of its full
-        pages."""
+        """Whether a digest stands in the history of a pair or participant: on its record or on a page that earlier code
+        put aside."""
         if has_digest(newest, wanted):
             return True
         found = (self.partition.table.get(page_key(owner, number)) for number in range(pages))
         return any(isinstance(page, Page) and has_digest(page.digests, wanted) for page in found)
-
-    def remember(self, owner: bytes, pages: int, newest: bytes, added: bytes) -> tuple[int, bytes]:
-        """Add a digest to a history; returns the number of full pages and the digests that stay on the record."""
-        newest += added
-        if len(newest) < PAGE_BYTES:
-            return pages, newest
-        self.partition.table.put(page_key(owner, pages), Page(digests=newest))
-        return pages + 1, b""
 
     def touch_program(self) -> None:
         self.partition.table.touch(self.program_key)

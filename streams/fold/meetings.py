@@ -71,8 +71,7 @@ def _hold(view: View, pair: PairState, fact: f.MeetingHeld, ref: FactRef, arrive
     held_ms = min(to_ms(fact.starts_at), arrived_ms)
     pair.held_count += 1
     note_held(view, held_ms)
-    owner = pair_key(view.program_id, fact.pair_id)
-    pair.held_pages, pair.held_seen = view.remember(owner, pair.held_pages, pair.held_seen, _meeting_digest(view, fact))
+    pair.held_seen += _meeting_digest(view, fact)
     if held_ms >= pair.last_held_ms or pair.held is None:
         pair.last_held_ms = max(held_ms, pair.last_held_ms)
         pair.held = ref

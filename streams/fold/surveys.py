@@ -99,9 +99,10 @@ def _submission(view: View, fact: Any, person: ParticipantState, pair_id: str, a
     waits."""
     day = view.calendar.day_of(at_ms)
     elsewhere = _answered_elsewhere(view, fact, person)
-    counts = (day, pair_id) not in person.submitted and not elsewhere
+    pair = int.from_bytes(digest(pair_id)[:4], "big")
+    counts = (day, pair) not in person.submitted and (day, pair_id) not in person.submitted and not elsewhere
     if counts:
-        person.submitted = (*person.submitted, (day, pair_id))[-MAX_SUBMITTED:]
+        person.submitted = (*person.submitted, (day, pair))[-MAX_SUBMITTED:]
     waiting = [
         each for each in person.surveys if not each.answered and each.sent_ms <= at_ms < _judged_ms(view, each.sent_ms)
     ]
@@ -129,10 +130,7 @@ def fold_submission(view: View, fact: Any, ref: FactRef, arrived_ms: int) -> Tou
     pair_id = pair_of_submission(view, fact)
     person = contact(view, fact.participant_id, ref.at_ms)
     if fact.survey_id is not None:
-        owner = participant_key(view.program_id, fact.participant_id)
-        person.answered_pages, person.answered_seen = view.remember(
-            owner, person.answered_pages, person.answered_seen, _submission_digest(fact)
-        )
+        person.answered_seen += _submission_digest(fact)
     submission = _submission(view, fact, person, pair_id or "", ref.at_ms)
     answer(person, fact, pair_id, ref.at_ms)
     if pair_id is None:

@@ -1,7 +1,8 @@
-"""What is remembered for good about a pair or a person and would make their record grow: pages of digests.
+"""What is remembered for good about a pair or a person: digests of meetings and answers, end to end on its record.
 
-A record keeps the newest digests itself. When they fill a page it is put aside under a key of its own and never written
-again, so that a fact writes little however long the history is.
+It grows with the years. So that a fact writes little all the same, it is stored in chunks that are never written again
+(`streams.state.parts.Digests`). Up to version 3 of the state full pages of it were put aside under keys of their own;
+those are still read, and deleted with their owner.
 """
 
 from typing import Final
@@ -9,7 +10,6 @@ from typing import Final
 from streams.state.record import Record
 
 DIGEST_BYTES: Final = 5
-PAGE_BYTES: Final = 48 * DIGEST_BYTES
 
 
 class Page(Record, kw_only=True):

@@ -11,6 +11,7 @@ from streams.detectors.rate import RateStream
 from streams.detectors.renewal import RenewalStream
 from streams.state.episode import FactRef
 from streams.state.record import Record
+from streams.windows import DayCounts
 
 #: of a member, kept in any case; low ones of the last 60 days and what the latest of a kind is compared with, up to
 MAX_RATINGS: Final = 5
@@ -129,7 +130,8 @@ class PairState(Record, kw_only=True):
     #: the last to speak in the pair (index into members, -1 = nobody) and when
     speaker: int = -1
     spoke_ms: int = 0
-    #: digests of held meetings, so that a repeat is recognised for good: the newest, and how many full pages there are
+    #: digests of held meetings, so that a repeat is recognised for good, and how many pages of them earlier code put
+    #: aside
     held_seen: bytes = b""
     held_pages: int = 0
     #: detector of the pair's own submissions, from its first one on
@@ -142,6 +144,8 @@ class PairState(Record, kw_only=True):
     rhythm: RenewalStream | None = None
     #: the highest number of an episode that is over and forgotten: later ones count on from it
     retired: int = 0
+    #: only where the record is stored in parts: the days of surveys of the detector, see `streams.state.layout`
+    survey_days: tuple[DayCounts, DayCounts] | None = None
 
     @property
     def is_active(self) -> bool:

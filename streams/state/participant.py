@@ -139,10 +139,11 @@ class ParticipantState(Record, kw_only=True):
     states: tuple[tuple[int, int], ...] = ()
     pair_ids: tuple[str, ...] = ()
     surveys: tuple[Survey, ...] = ()
-    #: (local day, pair) of recent submissions: one counts per person, pair and day
-    submitted: tuple[tuple[int, str], ...] = ()
-    #: digests of answered surveys, so that a repeat is recognised for good: the newest, and how many full pages
-    #: there are
+    #: (local day, digest of the pair as a number) of recent submissions: one counts per person, pair and day. Up to
+    #: version 3 of the state the pair's id stood there, which is still understood.
+    submitted: tuple[tuple[int, int | str], ...] = ()
+    #: digests of answered surveys, so that a repeat is recognised for good, and how many pages of them earlier code
+    #: put aside
     answered_seen: bytes = b""
     answered_pages: int = 0
     #: None for who never took part in matching by request

@@ -9,7 +9,7 @@ from streams.state.episode import OPEN, SNOOZED, Episode, Phase
 
 #: Schema version of the records written by this code. Later code reads earlier versions, earlier code refuses later
 #: ones.
-VERSION: Final = 3
+VERSION: Final = 4
 NEVER: Final = 0
 #: timer code of a record's own housekeeping: a provisional pair expires, a pause ends
 HOUSEKEEPING: Final = 0

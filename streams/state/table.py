@@ -16,20 +16,11 @@ from typing import Final
 import msgspec
 
 from streams.state.history import Page
-from streams.state.long import LONGEST_WHOLE, PACKED, pack, unpack, write
+from streams.state.layout import open_heads, put_together, take_apart, version_of
+from streams.state.long import LONGEST_WHOLE, PACKED, pack, remember, take_out, unpack, write
 from streams.state.pair import PairState
 from streams.state.participant import ParticipantState
-from streams.state.parts import (
-    EPISODES,
-    PART,
-    Rows,
-    open_heads,
-    part_key,
-    put_together,
-    split_part_key,
-    take_apart,
-    version_of,
-)
+from streams.state.parts import PART, Rows, episode_rows, part_key, split_part_key
 from streams.state.probe import Probe
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Head, Record, open_ids
@@ -60,6 +51,10 @@ _encode_into = msgspec.msgpack.Encoder().encode_into
 
 class NewerStateError(Exception):
     """State was written by later code than this. Run that version or a later one."""
+
+
+class IncompleteStateError(Exception):
+    """A record that was stored in several rows is without its own."""
 
 
 def pair_key(program_id: str, pair_id: str) -> bytes:
@@ -231,11 +226,15 @@ class Table:
         Returns: what a restart has to know of all records: (instant at which it wants to be woken, key) of each that
             does, and the key of each open intervention by its id.
 
-        Raises: `NewerStateError` when later code wrote a row, `msgspec.DecodeError` when one is damaged.
+        Raises: `NewerStateError` when later code wrote a row, `msgspec.DecodeError` when one is damaged,
+            `IncompleteStateError` when one is missing without which others say nothing.
         """
         for key in [key for key in rows if key[0] == PART]:
             owner, name = split_part_key(key)
             self._parts.setdefault(owner, {})[name] = rows.pop(key)
+        for owner in self._parts:
+            if owner not in rows:
+                raise IncompleteStateError(f"parts of record {owner.decode()!r} are there, but not the record itself")
         self._cold, self._by_program = rows, None
         armed: list[tuple[int, bytes]] = []
         opened: dict[str, bytes] = {}
@@ -252,8 +251,8 @@ class Table:
             version = max(map(version_of, parts.values()))
             if version > VERSION:
                 raise newer(version)
-            if EPISODES in parts:
-                opened |= dict.fromkeys(open_ids(open_heads(parts[EPISODES])), key)
+            for name in episode_rows(parts):
+                opened |= dict.fromkeys(open_ids(open_heads(parts[name])), key)
             if key[0] in LONGEST_WHOLE:
                 rows[key] = pack(key[0], rows[key], self._parts.pop(key))
         return armed, opened
@@ -319,9 +318,13 @@ class Table:
         return without_room(stored, _ELEMENTS[key[0]]), self._parts.get(key) or {}
 
     def _decode(self, key: bytes, stored: bytes) -> Record:
-        if stored[0] == PACKED:
-            return decode_record(key, *unpack(key[0], stored))
-        return decode_record(key, stored, self._parts.get(key))
+        if stored[0] != PACKED:
+            return decode_record(key, stored, self._parts.get(key))
+        raw, parts, older = take_out(key[0], stored)
+        record = decode_record(key, raw, parts)
+        if older:
+            remember(key[0], record, older)
+        return record
 
 
 def _changes(key: bytes, before: Rows, after: Rows) -> Iterator[tuple[bytes, bytes | None]]:

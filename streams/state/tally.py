@@ -11,6 +11,9 @@ from streams.state.record import Record
 
 #: How long coordinators' answers are kept: the longest window of `rule.noisy`.
 KEPT_ANSWER_DAYS: Final = 366
+#: Days are dropped by so many at a time, counted from 1970-01-01: they stand in one stored row, see
+#: `streams.state.parts`, which is then deleted instead of being written anew every day with one day less.
+CHUNK_DAYS: Final = 16
 
 
 class Tally(Record, kw_only=True):
@@ -25,6 +28,8 @@ class Tally(Record, kw_only=True):
     base: int = 0
     #: offset of a day, then its `width` counts; next offset, …; offsets rise
     cells: list[int] = []
+    #: offset of the oldest day that counts; older ones are forgotten, and dropped when all of their chunk are
+    since: int = 0
 
     def add(self, day: int, counts: tuple[int, ...], keep_days: int) -> bool:
         """Add to the counts of a day, and forget what is older than `keep_days` days up to the newest day.
@@ -55,35 +60,46 @@ class Tally(Record, kw_only=True):
             place = place + step if cells[place] < offset else place
             cells[place:place] = (offset, *counts)
             if offset < 0:
-                self._forget(offset)
+                self._rebase()
         return True
 
     def totals(self, first_day: int, end_day: int) -> list[int]:
         """Sum each column over the days in `[first_day, end_day)`."""
         cells, step = self.cells, self.width + 1
         offsets = cells[::step]
-        first = bisect_left(offsets, first_day - self.base) * step
+        first = bisect_left(offsets, max(self.since, first_day - self.base)) * step
         end = bisect_left(offsets, end_day - self.base) * step
         return [sum(cells[first + column : end : step]) for column in range(1, step)]
 
     def days(self, first_day: int, end_day: int) -> list[int]:
         """List the days in `[first_day, end_day)` that have an entry, oldest first."""
         offsets = self.cells[:: self.width + 1]
-        found = offsets[bisect_left(offsets, first_day - self.base) : bisect_left(offsets, end_day - self.base)]
+        first = max(self.since, first_day - self.base)
+        found = offsets[bisect_left(offsets, first) : bisect_left(offsets, end_day - self.base)]
         return [self.base + offset for offset in found]
 
     def oldest(self, first_day: int) -> int | None:
         """Name the oldest day from `first_day` on that has an entry, None when there is none."""
-        first = first_day - self.base
+        first = max(self.since, first_day - self.base)
         return next((self.base + offset for offset in self.cells[:: self.width + 1] if offset >= first), None)
 
     def _forget(self, offset: int) -> None:
-        """Drop the days before an offset, and count offsets from the oldest day that is left."""
+        """Forget the days before an offset."""
+        if offset <= self.since:
+            return
+        self.since = offset
+        whole = offset - (self.base + offset) % CHUNK_DAYS
+        if self.cells[0] < whole:
+            cells, place = self.cells, 0
+            while cells[place] < whole:
+                place += self.width + 1
+            del cells[:place]
+            self._rebase()
+
+    def _rebase(self) -> None:
+        """Count offsets from the oldest day that is there."""
         cells, step = self.cells, self.width + 1
-        place = 0
-        while cells[place] < offset:
-            place += step
-        del cells[:place]
-        if shift := cells[0]:
-            self.base += shift
-            cells[::step] = [each - shift for each in cells[::step]]
+        shift = cells[0]
+        self.base += shift
+        cells[::step] = [each - shift for each in cells[::step]]
+        self.since = max(0, self.since - max(0, shift))

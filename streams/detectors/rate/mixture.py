@@ -12,8 +12,10 @@ from typing import Final
 
 #: What the rate may have fallen to, as a share of the baseline; a tuple `Risk` holds R in the same order.
 RHOS: Final = (0.0, 0.25, 0.5, 0.75)
-Risk = tuple[float, float, float, float]
-CALM: Final[Risk] = (0.0, 0.0, 0.0, 0.0)
+#: R of each alternative. A whole number takes one byte where a fraction takes nine, and those at rest are whole; they
+#: are read as what they were, so that a record is written alike before a restart and after it.
+Risk = tuple[int | float, int | float, int | float, int | float]
+CALM: Final[Risk] = (0, 0, 0, 0)
 #: R is not followed beyond this many weeks: no threshold is anywhere near, and sums stay finite.
 CEILING: Final = 1e12
 
@@ -63,9 +65,9 @@ def stays_below(risk: Risk, weeks: float, expected: float, threshold: float) -> 
 def after_events(risk: Risk, events: int, dispersion: float) -> Risk:
     """Take in `events` that happened at one instant."""
     if events == 1 and dispersion == 1.0:
-        return (0.0, 0.25 * risk[1], 0.5 * risk[2], 0.75 * risk[3])
+        return (0, 0.25 * risk[1], 0.5 * risk[2], 0.75 * risk[3])
     power = events / dispersion
-    return (0.0, exp(power * _QUARTER) * risk[1], exp(power * _HALF) * risk[2], exp(power * _THREE_QUARTERS) * risk[3])
+    return (0, exp(power * _QUARTER) * risk[1], exp(power * _HALF) * risk[2], exp(power * _THREE_QUARTERS) * risk[3])
 
 
 def after_batch(risk: Risk, weeks: float, share: float, answered: int, unanswered: int, dispersion: float) -> Risk:
@@ -78,7 +80,7 @@ def after_batch(risk: Risk, weeks: float, share: float, answered: int, unanswere
         answered, unanswered: what the batch holds.
         dispersion: at least 1.
     """
-    none = 0.0 if answered else _scaled(risk[0] + weeks, -log(1.0 - share) * unanswered / dispersion)
+    none = 0 if answered else _scaled(risk[0] + weeks, -log(1.0 - share) * unanswered / dispersion)
     parts = []
     for rho, log_rho, value in ((0.25, _QUARTER, risk[1]), (0.5, _HALF, risk[2]), (0.75, _THREE_QUARTERS, risk[3])):
         evidence = log((1.0 - rho * share) / (1.0 - share)) * unanswered + log_rho * answered

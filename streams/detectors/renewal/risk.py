@@ -10,8 +10,10 @@ Sources: Shiryaev (1963); Shin, Ramdas and Rinaldo, e-detectors (2022/2024); Cox
 from math import expm1
 from typing import Final
 
-Risk = tuple[float, float, float, float]
-CALM: Final[Risk] = (0.0, 0.0, 0.0, 0.0)
+#: R of each alternative. A whole number takes one byte where a fraction takes nine, and those at rest are whole; they
+#: are read as what they were, so that a record is written alike before a restart and after it.
+Risk = tuple[int | float, int | float, int | float, int | float]
+CALM: Final[Risk] = (0, 0, 0, 0)
 RHOS: Final[Risk] = (0.0, 0.25, 0.5, 0.75)
 _CEILING: Final = 1e12
 _STEEP: Final = 60.0
@@ -47,4 +49,4 @@ def silent(risk: Risk, hazard: float, gap_weeks: float) -> Risk:
 
 def after_event(risk: Risk) -> Risk:
     """Take in one event."""
-    return (0.0, 0.25 * risk[1], 0.5 * risk[2], 0.75 * risk[3])
+    return (0, 0.25 * risk[1], 0.5 * risk[2], 0.75 * risk[3])

@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from math import exp, log
 from typing import Final
 
-Risk = tuple[float, float, float, float]
-CALM: Final[Risk] = (0.0, 0.0, 0.0, 0.0)
+#: R of each alternative. A whole number takes one byte where a fraction takes nine, and those at rest are whole; they
+#: are read as what they were, so that a record is written alike before a restart and after it.
+Risk = tuple[int | float, int | float, int | float, int | float]
+CALM: Final[Risk] = (0, 0, 0, 0)
 BETS: Final = (0.1, 0.2, 0.4, 0.6)
 #: No more weeks than this are added at once: a program that wakes up from a long silence is no suspect for that.
 MOST_WEEKS: Final = 13.0

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import pytest
+
 from agents.embedded import EmbeddedBroker
+from agents.engine import EngineFold
 from agents.host.checks import Topology, host_row
 from agents.host.fold import HOST_KEY, POSITION_KEY
 from agents.host.lane import LaneOptions
 from agents.host.process import Refusal
+from streams.state.parts import part_key
 from tests.agents.host.lane_bench import TOPOLOGY, Bench, fed, run
 
 POSITION_3: Final = b"\x92\x03\x00"
@@ -83,3 +87,10 @@ def test_another_partition_count_or_a_recreated_topic_is_refused(embedded: Embed
         await bench.write(bench.topics.state, [(HOST_KEY, row), (POSITION_KEY, POSITION_3)])
 
     assert "deleted and recreated" in _refusal(embedded, other_journal)
+
+
+def test_parts_of_a_record_without_the_record_are_refused_with_what_to_do() -> None:
+    with pytest.raises(Refusal) as refused:
+        EngineFold("/ebb/test", 3).restore({part_key(b"pp/x", "meetings"): b"\x91\x04"})
+    assert "state of partition 3 is not whole: parts of record 'pp/x' are there" in refused.value.sentence
+    assert "ebb state rebuild" in refused.value.sentence

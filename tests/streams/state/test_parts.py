@@ -10,12 +10,22 @@ from streams.calendar import calendar_of
 from streams.detectors.rate import RateParams, start
 from streams.engine import Engine
 from streams.state.episode import Episode, FactRef, Phase
-from streams.state.long import CUTS, LONGEST_WHOLE, pack, unpack
+from streams.state.layout import PARTS, put_together, take_apart
+from streams.state.long import CUTS, LONGEST_WHOLE, pack, take_out, unpack
+from streams.state.numbered import CHUNK_BYTES
 from streams.state.pair import Member, PairState, Rating
-from streams.state.parts import PARTS, part_key, put_together, split_part_key, take_apart
+from streams.state.parts import part_key, split_part_key
 from streams.state.program import ProgramState
 from streams.state.record import VERSION, Record
-from streams.state.table import NewerStateError, Table, decode_record, pair_key, program_key, tally_key
+from streams.state.table import (
+    IncompleteStateError,
+    NewerStateError,
+    Table,
+    decode_record,
+    pair_key,
+    program_key,
+    tally_key,
+)
 from streams.state.tally import Tally
 from tests.streams.logs import entries, random_lines, stored
 from tests.streams.state.test_table import GOLDEN
@@ -44,9 +54,13 @@ def assert_cut_alike(kind: int, record: Record, raw: bytes, parts: dict[str, byt
     """What is made of a long record is what taking it apart gives."""
     cut = CUTS[kind]
     rows = cut.rows(record)
-    assert unpack(kind, pack(kind, raw, parts)) == (raw, parts)
-    assert rows == [raw, *map(parts.get, cut.names)]
-    assert cut.length(rows) == len(msgspec.msgpack.encode(record))
+    packed = pack(kind, raw, parts)
+    assert unpack(kind, packed) == (raw, parts)
+    history: bytes = getattr(record, cut.digests.field)
+    older = history[: len(history) - len(history) % CHUNK_BYTES]
+    assert rows == [raw, *map(parts.get, cut.names), older or None]
+    assert take_out(kind, packed)[2] == older
+    assert cut.length(rows, record) == len(msgspec.msgpack.encode(record))
 
 
 def test_a_record_that_was_taken_apart_is_as_it_was_and_its_rows_make_it_again() -> None:
@@ -91,10 +105,15 @@ def test_what_is_written_by_and_by_is_what_is_written_at_once(
 def test_a_fact_leaves_the_rows_it_did_not_change() -> None:
     table, program = Table(), a_program()
     table.put(KEY, program)
-    assert {split_part_key(key)[1] for key in flushed(table) if key != KEY} == {"episodes", "profile", "sums"}
+    assert {split_part_key(key)[1] for key in flushed(table) if key != KEY} == {
+        "counts",
+        "episodes-3",
+        "profile",
+        "sums",
+    }
     program.counted.positive += 1
     table.touch(KEY)
-    assert flushed(table).keys() == {part_key(KEY, "sums")}
+    assert flushed(table).keys() == {part_key(KEY, "counts")}
     program.timers[3] = 7
     table.touch(KEY)
     assert flushed(table).keys() == {KEY}
@@ -149,7 +168,7 @@ def test_a_count_of_today_leaves_the_row_of_the_past_alone() -> None:
     assert flushed(table).keys() == {key}
     tally.add(110, (1, 0), 60)
     table.touch(key)
-    assert flushed(table).keys() == {part_key(key, "past-3")}
+    assert flushed(table).keys() == {part_key(key, "past-6")}
 
 
 def test_a_new_day_rewrites_little_of_the_past_and_one_that_is_forgotten_nothing_after_it() -> None:
@@ -164,9 +183,9 @@ def test_a_new_day_rewrites_little_of_the_past_and_one_that_is_forgotten_nothing
         rows = flushed(table)
         written.append(sum(len(value or b"") for value in rows.values()))
     assert {split_part_key(each)[1] for each, _ in table.stored() if each != key} == {
-        f"past-{day // 32}" for day in tally.days(0, 20_984)
+        f"past-{day // 16}" for day in tally.days(0, 20_993)
     }
-    assert max(written) < 200
+    assert max(written) < 100
     restored = Table()
     restored.restore(dict(table.stored()))
     assert restored.get(key) == tally
@@ -189,7 +208,7 @@ def test_a_pair_is_stored_whole_while_it_is_short_and_in_parts_while_it_is_long(
     pair.members = members
     table.touch(PAIR)
     rows |= flushed(table)
-    assert {split_part_key(key)[1] for key in rows if key != PAIR} == {"meetings"}
+    assert {split_part_key(key)[1] for key in rows if key != PAIR} == {"meetings", "sentiment"}
     pair.held_seen = b"12345"
     table.touch(PAIR)
     assert flushed(table).keys() == {part_key(PAIR, "meetings")}
@@ -200,7 +219,7 @@ def test_a_pair_is_stored_whole_while_it_is_short_and_in_parts_while_it_is_long(
     table.touch(PAIR)
     rows = flushed(table)
     assert rows.pop(PAIR) == msgspec.msgpack.encode(pair)
-    assert rows == {part_key(PAIR, "meetings"): None}
+    assert rows == {part_key(PAIR, name): None for name in ("meetings", "sentiment")}
     assert dict(table.stored()) == {PAIR: msgspec.msgpack.encode(pair)}
 
 
@@ -227,7 +246,7 @@ def test_what_is_open_in_a_long_record_is_known_after_a_restart_and_when_it_wake
     assert Table().restore(rows) == ([(77, PAIR)], {"open": PAIR})
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_records_of_earlier_versions_are_read_and_written_as_those_of_this(version: int) -> None:
     old = json.loads((GOLDEN / f"v{version}.json").read_text())
     rows = {bytes.fromhex(key): bytes.fromhex(value) for key, value in old.items()}
@@ -254,7 +273,7 @@ def test_a_row_of_a_part_with_fewer_or_more_fields_is_read() -> None:
     put_together(KEY[0], program, {"sums": msgspec.msgpack.encode([VERSION])})
     assert program == ProgramState()
     put_together(KEY[0], program, {"sums": msgspec.msgpack.encode([VERSION, [7, 8], [1.0], "more"])})
-    assert (program.counted.positive, program.counted.neutral) == (7, 8)
+    assert (program.counted.positive, program.counted.neutral, program.gaps.gaps) == (7, 8, 1)
 
 
 @pytest.mark.parametrize("row", [[VERSION + 1, []], [VERSION + 1]])
@@ -269,3 +288,41 @@ def flushed_program() -> dict[bytes, bytes]:
     table = Table()
     table.put(KEY, a_program())
     return dict(kept(flushed(table)))
+
+
+def test_parts_without_their_record_are_refused_with_its_key() -> None:
+    rows = flushed_program()
+    del rows[KEY]
+    with pytest.raises(IncompleteStateError, match="parts of record 'gp' are there, but not the record itself"):
+        Table().restore(rows)
+
+
+def test_what_a_tally_has_forgotten_does_not_count_while_its_row_is_still_there() -> None:
+    """Days are dropped by the row, but forgotten one by one."""
+    tally = Tally()
+    for day in range(20_000, 20_100):
+        tally.add(day, (1,), 30)
+    assert tally.base + tally.cells[0] == 20_064
+    assert (tally.days(0, 20_100)[0], tally.oldest(0), tally.totals(0, 20_100)) == (20_070, 20_070, [30])
+    assert not tally.add(20_069, (1,), 30)
+    table, key = Table(), tally_key("p", "held")
+    table.put(key, tally)
+    restored = Table()
+    restored.restore(dict(kept(flushed(table))))
+    assert restored.get(key) == tally
+
+
+def test_the_episodes_of_a_program_stand_in_a_row_for_each_rule_and_keep_their_order() -> None:
+    table, program = Table(), a_program()
+    program.episodes = tuple(
+        [Episode(rule, member, Phase.OPEN) for rule, member in ((9, ""), (3, "b"), (3, "a"), (5, ""))]
+    )
+    table.put(KEY, program)
+    rows = dict(kept(flushed(table)))
+    assert {split_part_key(key)[1] for key in rows if b"episodes" in key} == {f"episodes-{rule}" for rule in (3, 5, 9)}
+    restored = Table()
+    restored.restore(dict(rows))
+    assert restored.get(KEY) == program
+    program.episodes[3].level = 1
+    table.touch(KEY)
+    assert flushed(table).keys() == {part_key(KEY, "episodes-5")}
