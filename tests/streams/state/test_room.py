@@ -65,12 +65,12 @@ def test_rows_never_have_room(monkeypatch: pytest.MonkeyPatch, longest: int) -> 
 
 def test_a_record_that_grows_long_writes_what_changed_and_not_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.state.table.HOT_LIMIT", 0)
-    monkeypatch.setitem(LONGEST_WHOLE, ord("p"), 100)
-    table, key, pair = Table(), b"pa/1", PairState(matched_ms=1 << 40)
-    table.put(b"pa/0", PairState())
+    monkeypatch.setitem(LONGEST_WHOLE, ord("m"), 100)
+    table, key, person = Table(), b"ma/1", ParticipantState(contact_ms=1 << 40)
+    table.put(b"ma/0", ParticipantState())
     table.flush()
-    table.put(key, pair)
+    table.put(key, person)
     table.flush()
-    pair.held_seen = bytes(100)
-    table.put(key, pair)
-    assert [changed for changed, _ in table.flush()] == [b"dpa/1/meetings"]
+    person.answered_seen = bytes(75)
+    table.put(key, person)
+    assert [changed for changed, _ in table.flush()] == [b"dma/1/surveys", b"dma/1/profile"]
