@@ -249,7 +249,9 @@ class Engine:
             state.counts["activations",] += 1
         if self._judging.fixed is None:
             try:
-                rules = ruleset.parse(entry.ruleset)
+                # One object for all partitions of a process: what rules derive from parameters is kept by them, and
+                # equal ones that are not the same are compared field by field, with every fact.
+                rules = ruleset.load(ruleset.parse(entry.ruleset).encoded())
             except ruleset.RulesetError as error:
                 state.note_fault("ruleset", error)  # of other code than this: what is in force stays
                 return True

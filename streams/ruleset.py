@@ -11,7 +11,7 @@ somebody activates them. Parameters of rules this code does not know any more ar
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -168,9 +168,10 @@ def load(encoded: bytes) -> RuleSet:
     return parse(json.loads(encoded))
 
 
+@cache
 def shipped() -> RuleSet:
     """The defaults this code ships with: the rule set of an empty file."""
-    return load(b"{}")
+    return load(parse({}).encoded())
 
 
 def _table(tree: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:

@@ -304,6 +304,15 @@ class TestRuleSets:
         assert self.move_to(engine, 19) == []
         assert [each.record.stage for each in self.move_to(engine, 20)] == ["not_scheduled"]
 
+    def test_partitions_of_a_process_share_the_objects_of_a_rule_set(self) -> None:
+        one, other = Engine(), Engine(partition=1)
+        for engine in (one, other):
+            self.activate(engine, {})
+        assert one._judging.rules_for("program") is other._judging.rules_for("program") is ruleset.shipped()
+        for engine in (one, other):
+            self.activate(engine, self.STRICTER)
+        assert one._judging.rules_for("program") is other._judging.rules_for("program")
+
     def test_the_rule_set_in_force_survives_a_restart(self) -> None:
         engine = self.engine_with_a_pair(3)
         self.activate(engine, self.STRICTER)
