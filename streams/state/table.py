@@ -229,9 +229,12 @@ class Table:
         Raises: `NewerStateError` when later code wrote a row, `msgspec.DecodeError` when one is damaged,
             `IncompleteStateError` when one is missing without which others say nothing.
         """
-        for key in [key for key in rows if key[0] == PART]:
+        parts_of = [key for key in rows if key[0] == PART]
+        for key in parts_of:
             owner, name = split_part_key(key)
             self._parts.setdefault(owner, {})[name] = rows.pop(key)
+        if len(parts_of) > len(rows):
+            rows = dict(rows)  # a dictionary keeps the room of what was taken out of it
         for owner in self._parts:
             if owner not in rows:
                 raise IncompleteStateError(f"parts of record {owner.decode()!r} are there, but not the record itself")

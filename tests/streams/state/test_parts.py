@@ -1,6 +1,7 @@
 """Records in several rows: together they are the record, and a fact writes the rows that it changed."""
 
 import json
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -244,6 +245,17 @@ def test_what_is_open_in_a_long_record_is_known_after_a_restart_and_when_it_wake
     rows = dict(kept(flushed(table)))
     assert part_key(PAIR, "episodes") in rows
     assert Table().restore(rows) == ([(77, PAIR)], {"open": PAIR})
+
+
+def test_a_restart_leaves_no_room_for_the_parts_that_were_read() -> None:
+    table = Table()
+    for number in range(200):
+        table.put(pair_key("program", f"{number}"), a_long_pair())
+    rows = dict(kept(flushed(table)))
+    assert len(rows) >= 3 * len(table)
+    restored = Table()
+    restored.restore(rows)
+    assert sys.getsizeof(restored._cold) <= sys.getsizeof(table._cold)
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
