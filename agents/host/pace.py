@@ -76,12 +76,19 @@ class Pace:
         return min(max(self.wait_s, LEAST_FETCH_S), MOST_FETCH_S)
 
     def look(self, now: float) -> None:
-        """Called after each fetch and commit: the wait follows the time to spare since the last look."""
+        """Called after each fetch and commit, and while waiting: the wait follows the time to spare.
+
+        What is gathered is worked off in one go, so within a wait there are busy moments and idle ones. That there is
+        no time to spare is judged by a whole wait; that there is, as soon as that much of it is sure to be idle.
+        """
         passed = now - self._looked_at
         if self._idle_s is None or passed < WINDOW_S:
             return
         idle_s, cpu_s = self._idle_s(), self._cpu_s()
-        spare = min((idle_s - self._was_idle_s) / passed, 1 - (cpu_s - self._was_cpu_s) / passed)
+        whole = max(passed, self.wait_s)
+        spare = min(idle_s - self._was_idle_s, passed - (cpu_s - self._was_cpu_s)) / whole
+        if passed < whole and spare <= FREE_ABOVE:
+            return
         self._looked_at, self._was_idle_s, self._was_cpu_s = now, idle_s, cpu_s
         change = STEP ** min(passed / WINDOW_S, 100.0)
         if spare < BUSY_BELOW:

@@ -64,6 +64,17 @@ def test_the_wait_settles_where_commits_leave_time_to_spare() -> None:
     assert load.passes(0.1, idle=0.07) == settled
 
 
+def test_a_long_wait_is_judged_as_a_whole_and_not_by_its_busy_moments() -> None:
+    """What was gathered keeps it busy for 80 % of the next wait: by tenths of a second most are busy."""
+    load = Load()
+    load.pace.wait_s = 1.0
+    for _ in range(20):
+        gathered = max(load.pace.wait_s, 0.1)
+        load.passes(0.8 * gathered, idle=0.0)
+        load.passes(0.2 * gathered, idle=1.0)
+    assert load.pace.wait_s < 0.3
+
+
 def test_after_a_silence_nothing_waits_though_nothing_was_committed_in_it() -> None:
     load = Load()
     load.passes(5, idle=0.0)
