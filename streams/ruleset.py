@@ -11,7 +11,7 @@ somebody activates them. Parameters of rules this code does not know any more ar
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -164,14 +164,18 @@ def parse(tree: Mapping[str, Any]) -> RuleSet:
 
 @lru_cache(maxsize=64)
 def load(encoded: bytes) -> RuleSet:
-    """Read an expanded tree back from its stored JSON. Raises RulesetError when this code cannot obey it."""
-    return parse(json.loads(encoded))
+    """Read a tree back from its JSON; trees that expand to the same are one object.
+
+    Raises: RulesetError when this code cannot obey it.
+    """
+    rules = parse(json.loads(encoded))
+    expanded = rules.encoded()
+    return rules if expanded == encoded else load(expanded)
 
 
-@cache
 def shipped() -> RuleSet:
     """The defaults this code ships with: the rule set of an empty file."""
-    return load(parse({}).encoded())
+    return load(b"{}")
 
 
 def _table(tree: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:

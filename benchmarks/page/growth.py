@@ -134,10 +134,10 @@ def _backlog(part: Part, drained: Part | None) -> Iterator[str]:
 
 
 def _backtest(part: Part) -> Iterator[str]:
-    pairs, months = part.setting["pairs"], part.setting["months"]
+    pairs, months = float(part.setting["pairs"]), float(part.setting["months"])
     entries = middle(part, "all rules", "entries") or 0
     yield (
-        f"### A long backtest\n\n{entries:,.0f} facts of {pairs:,} pairs over {months:g} months, as a recording of the journal; one process on "
+        f"### A long backtest\n\n{entries:,.0f} facts of {pairs:,.0f} pairs over {months:g} months, as a recording of the journal; one process on "
         "one CPU, two on both.\n"
     )
     yield table(

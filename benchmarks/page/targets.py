@@ -34,7 +34,7 @@ class Target(NamedTuple):
 
 
 _WAITING: Final = (
-    "a fact costs twice the CPU it costs in a backlog (table below), because many small chunks pass through two consumers; "
+    "a fact costs half as much CPU again as in a backlog (table below), because many small chunks pass through two consumers; "
     "with no time to spare the worker gathers, and what comes is older for it."
 )
 TARGETS: Final = (
@@ -69,7 +69,7 @@ TARGETS: Final = (
     ),
     Target("recovery", "live", "recovery", "recovery", "rate", 150_000, "rows/s", profile="recovery"),
     Target("memory at 200,000 pairs", "live", "memory", "200,000 pairs", "bytes_a_pair", 2_048, "bytes a pair", False,
-        note="what lives adds up to 1,360 bytes; the rest is what one unit decodes, and the holes it leaves.",
+        note="what lives adds up to some 1,180 bytes; the rest is what one unit decodes, and the holes it leaves.",
     ),
     Target("memory at a million pairs", "growth", "pairs", "1000000", "bytes_a_pair", 1_500, "bytes a pair", False,
         note="stored records are the smaller part; dictionaries, timers and a week of event ids are the rest.",
