@@ -1,6 +1,6 @@
 """Faust, delivering chunks: one message per poll instead of one per record.
 
-Faust's per-message path costs more than everything we do with a record, and as much as all we do with twenty. Here its
+Faust's per-message path costs more than everything we do with a record. Here its
 consumer hands over what one poll brought as a single message whose value is a list of chunks, one per partition, and
 keeps no book of acknowledgements: our topics are declared with `acks=False`, and whoever processes a partition commits
 its position itself (`ChunkConsumer.commit_positions`). The message bears the topic and partition of its first chunk, so

@@ -102,7 +102,7 @@ def hand_out_as_they_are(consumer: AIOKafkaConsumer) -> None:
 def keep_apart(consumer: AIOKafkaConsumer, gap_s: Callable[[], float]) -> None:
     """Let a consumer that hands out `Record` wait for so long after what a fetch brought before it sends the next.
 
-    A fetch costs a millisecond and more, whatever it brings, and goes out as soon as the one before has brought
+    A fetch costs much the same whatever it brings, and goes out as soon as the one before has brought
     anything: where records come one by one, each would be a fetch of its own. What comes after a longer silence does
     not wait, because a fetch waits for it at the broker.
     """

@@ -26,7 +26,7 @@ FREE_ABOVE: Final = 0.10
 FIRST_S: Final = 0.001
 MOST_S: Final = 2.0
 LEAST_FETCH_S: Final = 0.004
-"""What a fetch waits in any case after one that brought little: that halves what they cost."""
+"""What a fetch waits in any case after one that brought little, so that there are fewer."""
 MOST_FETCH_S: Final = 0.05
 """The most that a fetch waits: beyond that it brings enough."""
 
